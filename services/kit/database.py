@@ -1,0 +1,159 @@
+"""The service's own PostgreSQL: a pool, transactions with retry, and reads."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import asyncpg
+
+from services.kit import telemetry
+from services.kit.clock import Clock
+from services.kit.connection import Connection, set_up
+from services.kit.errors import Aborted, Unavailable
+from services.kit.transaction import Transaction
+from services.kit.waiting import backoff_s
+
+__all__ = ["Connection", "Database", "DatabaseUnavailable"]
+
+CONTENTION_TRIES_MAX = 5  # deadlocks and serialization failures; more means a design fault
+CONTENTION_BACKOFF_S = 0.005
+ACQUIRE_TIMEOUT_S = 5.0  # a call that waits longer for a connection had better be retried
+CONNECT_TIMEOUT_S = 3.0
+STATEMENTS_CACHED_MAX = 500
+
+T = TypeVar("T")
+Work = Callable[[Transaction], Awaitable[T]]
+
+_CONTENTION = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.QueryCanceledError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    ConnectionError,
+    OSError,
+    TimeoutError,
+)
+
+
+class DatabaseUnavailable(Unavailable):
+    """PostgreSQL is gone, full, or slower than the statement timeout."""
+
+    reason = "DATABASE_UNAVAILABLE"
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(f"the database does not answer ({type(error).__name__})")
+
+
+class Contention(Aborted):
+    """Too many writers at one row."""
+
+    reason = "CONTENTION"
+
+    def __init__(self, tries: int) -> None:
+        super().__init__(f"gave way to other writers {tries} times", retry_after_s=0.2)
+
+
+class Database:
+    """A pool of connections to one service's database."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", *, clock: Clock, service: str) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._service = service
+        self._on_commit: list[Callable[[Transaction], None]] = []
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        dsn: str,
+        *,
+        service: str,
+        clock: Clock,
+        size_max: int,
+        statement_timeout_ms: int,
+    ) -> AsyncIterator["Database"]:
+        """Hold a pool open for the length of the block."""
+        pool = await asyncpg.create_pool(
+            dsn,
+            min_size=1,
+            max_size=size_max,
+            timeout=CONNECT_TIMEOUT_S,
+            statement_cache_size=STATEMENTS_CACHED_MAX,
+            init=set_up,
+            reset=_keep_session,
+            server_settings={
+                "application_name": f"ironloop-{service}",
+                "statement_timeout": str(statement_timeout_ms),
+                "idle_in_transaction_session_timeout": str(statement_timeout_ms * 2),
+            },
+        )
+        try:
+            yield cls(pool, clock=clock, service=service)
+        finally:
+            pool.terminate()
+
+    def after_commit(self, hook: Callable[[Transaction], None]) -> None:
+        """Call `hook` with each transaction that has committed; it must not block."""
+        self._on_commit.append(hook)
+
+    async def run(self, work: Work[T]) -> T:
+        """Run `work` in one transaction and commit; deadlocks and the like are tried again.
+
+        Raises:
+            DatabaseUnavailable: The database does not answer; nothing was committed, or the
+                answer to the commit was lost.
+            Contention: Other writers won five times.
+        """
+        for attempt in range(CONTENTION_TRIES_MAX):
+            try:
+                return await self._run_once(work)
+            except _CONTENTION:
+                await asyncio.sleep(backoff_s(attempt, base_s=CONTENTION_BACKOFF_S, max_s=0.2))
+            except _LOST as error:
+                raise DatabaseUnavailable(error) from error
+        raise Contention(CONTENTION_TRIES_MAX)
+
+    async def _run_once(self, work: Work[T]) -> T:
+        async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+            tx = Transaction(connection, self._clock.now(), self._service)
+            async with connection.transaction():
+                result = await work(tx)
+        for hook in self._on_commit:
+            hook(tx)
+        return result
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Connection]:
+        """Lend a connection for reads; each statement is its own snapshot.
+
+        Raises:
+            DatabaseUnavailable: The database does not answer.
+        """
+        try:
+            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+                yield connection
+        except _LOST as error:
+            raise DatabaseUnavailable(error) from error
+
+    async def is_alive(self, *, timeout_s: float) -> bool:
+        """Whether the database answers within `timeout_s`."""
+        try:
+            async with asyncio.timeout(timeout_s), self._pool.acquire() as connection:
+                await connection.execute("select 1")
+        except (*_LOST, asyncpg.PostgresError):
+            return False
+        telemetry.POOL_CONNECTIONS.labels("open").set(self._pool.get_size())
+        telemetry.POOL_CONNECTIONS.labels("idle").set(self._pool.get_idle_size())
+        return True
+
+
+async def _keep_session(_connection: "asyncpg.Connection[Any]") -> None:
+    """Give a connection back as it is: sessions are never changed, and RESET costs a round trip."""
