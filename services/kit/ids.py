@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from services.kit.errors import InvalidArgument
@@ -17,6 +17,11 @@ _VARIANT = 0x8 << 60  # RFC 9562: the two top bits of the lower half are 10
 def new_id() -> UUID:
     """Return a UUIDv7 of the present wall time (RFC 9562, section 5.7)."""
     return _with_time(time.time_ns() // 1_000_000, os.urandom(10), version=7)
+
+
+def made_at(identifier: UUID) -> datetime:
+    """Return the instant that a UUIDv7 or UUIDv8 of ours carries."""
+    return datetime.fromtimestamp((identifier.int >> 80) / 1000, tz=UTC)
 
 
 def fact_id(at: datetime, fact: str, leg: str, *, attempt: int = 1) -> UUID:

@@ -1,0 +1,191 @@
+"""The one interceptor through which every call enters: who, may they, is it well-formed.
+
+It covers all four kinds of rpc, renders every refusal, and lets no text of an unknown exception
+out: those leave as INTERNAL with a correlation id.
+"""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import grpc
+import structlog
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
+from grpc_status import rpc_status
+from ironloop.options.v1 import options_pb2
+from opentelemetry.trace import SpanKind
+
+from services.kit import telemetry, validation
+from services.kit.contract import access_of
+from services.kit.database import DatabaseUnavailable
+from services.kit.errors import DomainError, Internal, PermissionDenied
+from services.kit.principals import Principal, enter
+from services.kit.tokens import Authenticator
+
+ANONYMOUS = Principal("anonymous", "", frozenset())
+
+log = structlog.get_logger(__name__)
+
+
+class Door(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc's own base is untyped
+    """Checks and renders around the handlers of the services that declare their access."""
+
+    def __init__(self, authenticator: Authenticator, services: list[ServiceDescriptor]) -> None:
+        self._authenticator = authenticator
+        self._access = {
+            f"/{service.full_name}/{method.name}": access_of(method)
+            for service in services
+            for method in service.methods
+        }
+        self._wrapped: dict[str, Any] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Return the handler of a call, wrapped; health and reflection pass as they are."""
+        method = handler_call_details.method
+        if method not in self._wrapped:
+            handler = await continuation(handler_call_details)
+            if handler is None:
+                return None
+            access = self._access.get(method)
+            self._wrapped[method] = self._wrap(handler, method, access) if access else handler
+        return self._wrapped[method]
+
+    def _wrap(self, handler: Any, method: str, access: options_pb2.Access) -> Any:
+        coders = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        call = _Call(self._authenticator, method, access)
+        if handler.request_streaming and handler.response_streaming:
+            return grpc.stream_stream_rpc_method_handler(
+                call.answering_stream(handler.stream_stream, checked_stream), **coders
+            )
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(
+                call.answering_stream(handler.unary_stream, checked), **coders
+            )
+        if handler.request_streaming:
+            return grpc.stream_unary_rpc_method_handler(
+                call.answering(handler.stream_unary, checked_stream), **coders
+            )
+        return grpc.unary_unary_rpc_method_handler(
+            call.answering(handler.unary_unary, checked), **coders
+        )
+
+
+def checked(request: Message) -> Message:
+    """Return a request whose fields keep the contract's rules.
+
+    Raises:
+        InvalidArgument: They do not.
+    """
+    validation.check(request)
+    return request
+
+
+async def checked_stream(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
+    """Pass on a stream of requests, each checked.
+
+    Raises:
+        InvalidArgument: One breaks the contract's rules.
+    """
+    async for request in requests:
+        yield checked(request)
+
+
+class _Call:
+    """One rpc method's passage through the door."""
+
+    def __init__(
+        self, authenticator: Authenticator, method: str, access: options_pb2.Access
+    ) -> None:
+        self._authenticator = authenticator
+        self._method = method
+        self._access = access
+        self._roles = frozenset(access.roles)
+
+    def answering(self, handler: Any, check: Callable[[Any], Any]) -> Any:
+        async def call(request: Any, context: Any) -> Any:
+            started_s = time.perf_counter()
+            with self._span(context):
+                try:
+                    await self._admit(context)
+                    answer = await handler(check(request), context)
+                except Exception as error:
+                    refusal = rendered(error, self._method)
+                else:
+                    self._observe(started_s, "OK")
+                    return answer
+                self._observe(started_s, refusal.code.name)
+                await context.abort_with_status(rpc_status.to_status(refusal.to_status()))
+
+        return call
+
+    def answering_stream(self, handler: Any, check: Callable[[Any], Any]) -> Any:
+        async def call(request: Any, context: Any) -> AsyncIterator[Any]:
+            started_s = time.perf_counter()
+            with self._span(context):
+                try:
+                    await self._admit(context)
+                    async for answer in handler(check(request), context):
+                        yield answer
+                except Exception as error:
+                    refusal = rendered(error, self._method)
+                else:
+                    self._observe(started_s, "OK")
+                    return
+                self._observe(started_s, refusal.code.name)
+                await context.abort_with_status(rpc_status.to_status(refusal.to_status()))
+
+        return call
+
+    async def _admit(self, context: Any) -> None:
+        """Make the caller the task's principal.
+
+        Raises:
+            Unauthenticated: The token is missing or not accepted.
+            PermissionDenied: None of the caller's roles holds the permission.
+        """
+        caller = ANONYMOUS
+        if not self._access.public:
+            authorization = metadata_value(context, "authorization")
+            caller = await self._authenticator.principal(authorization)
+            if self._roles.isdisjoint(caller.roles):
+                raise PermissionDenied(
+                    f"{caller.subject} does not hold {self._access.permission}",
+                    permission=self._access.permission,
+                )
+        enter(caller, self._method)
+
+    def _span(self, context: Any) -> Any:
+        parent = metadata_value(context, telemetry.TRACEPARENT_HEADER)
+        return telemetry.span(self._method, parent=parent, kind=SpanKind.SERVER)
+
+    def _observe(self, started_s: float, code: str) -> None:
+        telemetry.RPC_SECONDS.labels(self._method, code).observe(time.perf_counter() - started_s)
+
+
+def metadata_value(context: Any, key: str) -> str:
+    """Return a header of the call, or ""."""
+    for name, value in context.invocation_metadata() or ():
+        if name == key:
+            return value if isinstance(value, str) else ""
+    return ""
+
+
+def rendered(error: Exception, method: str) -> DomainError:
+    """Return what a caller may see of an exception."""
+    if isinstance(error, DomainError):
+        return error
+    if isinstance(error, asyncpg.PostgresConnectionError | asyncpg.QueryCanceledError):
+        return DatabaseUnavailable(error)
+    correlation_id = telemetry.trace_id() or uuid4().hex
+    log.error("call_failed", method=method, correlation_id=correlation_id, exc_info=error)
+    return Internal(correlation_id)

@@ -1,0 +1,266 @@
+"""A write's answer kept under its request id, so that a retry is safe (AIP-155).
+
+The five answers to a request id: new, so the work is done; the same request again, so the stored
+answer; the same id with another request, REQUEST_ID_REUSED; the first call still at work,
+REQUEST_RUNNING with RetryInfo; and a malformed id, INVALID_ARGUMENT.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+import asyncpg
+from google.protobuf import any_pb2, symbol_database
+from google.protobuf.message import Message
+from google.rpc import status_pb2
+
+from services.kit.connection import Connection, Row
+from services.kit.database import Database
+from services.kit.errors import Aborted, DomainError, InvalidArgument, StoredRefusal
+from services.kit.principals import method, principal
+from services.kit.sagas import Saga
+from services.kit.transaction import Transaction
+
+KEPT_FOR = timedelta(days=7)  # clients may retry for at least a day
+SAGA_WAIT_S = 20.0  # a call waits this long for its saga, then answers REQUEST_RUNNING
+
+Answer = TypeVar("Answer", bound=Message)
+
+
+class RequestIdReused(InvalidArgument):
+    """The request id was used for another request."""
+
+    reason = "REQUEST_ID_REUSED"
+
+    def __init__(self) -> None:
+        super().__init__("request_id", "was used before for a request with other content")
+
+
+class RequestRunning(Aborted):
+    """The first call with this request id is still at work."""
+
+    reason = "REQUEST_RUNNING"
+
+    def __init__(self) -> None:
+        super().__init__("a call with this request_id is still running", retry_after_s=0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """What identifies a request: who asked, what for, under which id, and its content."""
+
+    principal: str
+    method: str
+    request_id: UUID
+    sha256: bytes
+
+    @property
+    def lock(self) -> int:
+        """The number of its advisory lock, a signed 64-bit integer."""
+        text = f"{self.principal}\x00{self.method}\x00{self.request_id}".encode()
+        return int.from_bytes(hashlib.sha256(text).digest()[:8], signed=True)
+
+
+class Commands:
+    """Runs writes, each once per request id."""
+
+    def __init__(
+        self, database: Database, *, drive: Callable[[UUID], "asyncio.Task[None]"]
+    ) -> None:
+        self._database = database
+        self._drive = drive
+
+    async def run(
+        self, request: Message, work: Callable[[Transaction], Awaitable[Answer]]
+    ) -> Answer:
+        """Do `work` in one transaction with its request record, or give the stored answer.
+
+        Raises:
+            RequestIdReused, RequestRunning: As the module says.
+            DomainError: What `work` refuses; a definite refusal is stored and given again.
+        """
+        key = _key(request)
+
+        async def once(tx: Transaction) -> Message:
+            stored = await _lock_and_find(tx.connection, key)
+            if stored is not None:
+                return stored
+            answer = await work(tx)
+            await _store(tx.connection, key, response=answer)
+            return answer
+
+        return await self._guarded(key, once)
+
+    async def run_saga(
+        self, request: Message, begin: Callable[[Transaction], Awaitable[Saga]]
+    ) -> Any:
+        """Begin a saga with its request record, and answer what it answers at its end.
+
+        Raises:
+            RequestRunning: Also where the saga needs longer than this call may wait; it goes on.
+            DomainError: What `begin` or a step of the saga refuses, stored and given again.
+        """
+        key = _key(request)
+
+        async def once(tx: Transaction) -> Message | Saga:
+            stored = await _lock_and_find(tx.connection, key)
+            if stored is not None:
+                return stored
+            saga = await begin(tx)
+            await _store(tx.connection, key, saga_id=saga.id)
+            return saga
+
+        outcome = await self._guarded(key, once)
+        if not isinstance(outcome, Saga):
+            return outcome
+        try:
+            async with asyncio.timeout(SAGA_WAIT_S):
+                await asyncio.shield(self._drive(outcome.id))
+        except TimeoutError as error:
+            raise RequestRunning from error
+        return await self._database.run(lambda tx: _find(tx.connection, key))
+
+    async def _guarded(self, key: _Key, once: Callable[[Transaction], Awaitable[Any]]) -> Any:
+        try:
+            try:
+                return await self._database.run(once)
+            except asyncpg.UniqueViolationError as error:
+                if error.constraint_name != "request_record_pkey":
+                    raise
+                # The first call committed between our look and our write; its answer is there.
+                return await self._database.run(once)
+        except StoredRefusal:
+            raise
+        except DomainError as refusal:
+            if refusal.is_definite and not isinstance(refusal, RequestIdReused):
+                await self._database.run(lambda tx: _store_refusal(tx.connection, key, refusal))
+            raise
+
+
+async def finish(
+    connection: Connection,
+    saga_id: UUID,
+    *,
+    response: Message | None = None,
+    refusal: bytes | None = None,
+) -> None:
+    """Store how a saga ended as the answer of the command that began it, if one did."""
+    await connection.execute(
+        "update request_record set response = $2, refusal = $3 where saga_id = $1",
+        saga_id,
+        None if response is None else _pack(response),
+        refusal,
+    )
+
+
+async def forget_old(connection: Connection) -> None:
+    """Remove records older than a client may still retry."""
+    await connection.execute("delete from request_record where create_time < now() - $1", KEPT_FOR)
+
+
+def _key(request: Any) -> _Key:
+    try:
+        request_id = UUID(request.request_id)
+    except ValueError as error:
+        raise InvalidArgument("request_id", "must be a UUID") from error
+    content = request.SerializeToString(deterministic=True)
+    return _Key(principal().subject, method(), request_id, hashlib.sha256(content).digest())
+
+
+async def _lock_and_find(connection: Connection, key: _Key) -> Message | None:
+    """Take the request's lock without waiting, and return its stored answer where there is one."""
+    row = await connection.fetchrow(
+        """
+        select pg_try_advisory_xact_lock($1) as locked, r.request_sha256, r.response, r.refusal
+        from (select 1) as one
+        left join request_record r on r.principal = $2 and r.method = $3 and r.request_id = $4
+        """,
+        key.lock,
+        key.principal,
+        key.method,
+        key.request_id,
+    )
+    assert row is not None
+    if row["request_sha256"] is not None:
+        return _answer(row, key)
+    if not row["locked"]:
+        raise RequestRunning
+    return None
+
+
+async def _find(connection: Connection, key: _Key) -> Message:
+    row = await connection.fetchrow(
+        """
+        select request_sha256, response, refusal from request_record
+        where principal = $1 and method = $2 and request_id = $3
+        """,
+        key.principal,
+        key.method,
+        key.request_id,
+    )
+    if row is None:
+        raise RequestRunning
+    return _answer(row, key)
+
+
+def _answer(row: Row, key: _Key) -> Message:
+    if row["request_sha256"] != key.sha256:
+        raise RequestIdReused
+    if row["refusal"] is not None:
+        raise StoredRefusal(status_pb2.Status.FromString(row["refusal"]))
+    if row["response"] is None:
+        raise RequestRunning
+    return _unpack(row["response"])
+
+
+async def _store(
+    connection: Connection,
+    key: _Key,
+    *,
+    response: Message | None = None,
+    saga_id: UUID | None = None,
+) -> None:
+    await connection.execute(
+        """
+        insert into request_record
+            (principal, method, request_id, request_sha256, saga_id, response)
+        values ($1, $2, $3, $4, $5, $6)
+        """,
+        key.principal,
+        key.method,
+        key.request_id,
+        key.sha256,
+        saga_id,
+        None if response is None else _pack(response),
+    )
+
+
+async def _store_refusal(connection: Connection, key: _Key, refusal: DomainError) -> None:
+    await connection.execute(
+        """
+        insert into request_record (principal, method, request_id, request_sha256, refusal)
+        values ($1, $2, $3, $4, $5) on conflict do nothing
+        """,
+        key.principal,
+        key.method,
+        key.request_id,
+        key.sha256,
+        refusal.to_status().SerializeToString(),
+    )
+
+
+def _pack(message: Message) -> bytes:
+    packed = any_pb2.Any()
+    packed.Pack(message)
+    return packed.SerializeToString()
+
+
+def _unpack(stored: bytes) -> Message:
+    packed = any_pb2.Any.FromString(stored)
+    message: Message = symbol_database.Default().GetSymbol(packed.TypeName())()
+    packed.Unpack(message)
+    return message

@@ -1,0 +1,100 @@
+"""Requests checked at the door: the contract's field rules, and the form of every value type."""
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+
+import protovalidate
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from services.kit import wire
+from services.kit.errors import InvalidArgument
+
+VIOLATIONS_MAX = 20  # a request with more is answered with the first
+
+_VALUE_TYPES: dict[str, Callable[[Any], str | None]] = {
+    "google.type.Money": wire.money_problem,
+    "google.type.Date": wire.date_problem,
+    "google.type.Decimal": wire.decimal_problem,
+    "google.protobuf.Timestamp": wire.instant_problem,
+}
+
+
+def check(request: Message) -> None:
+    """Check a request against its annotations and the form of its money, dates and numbers.
+
+    Raises:
+        InvalidArgument: Names each field and its limit.
+    """
+    violations: list[tuple[str, str]] = []
+    try:
+        protovalidate.validate(request)
+    except protovalidate.ValidationError as error:
+        violations += [
+            (_field_path(violation.field), _sentence(violation))
+            for violation in error.to_proto().violations
+        ]
+    if _holds_value_types(request.DESCRIPTOR):
+        violations += _malformed(request, "")
+    if violations:
+        raise InvalidArgument.many(violations[:VIOLATIONS_MAX])
+
+
+def _malformed(message: Message, path: str) -> Iterator[tuple[str, str]]:
+    for field, value in message.ListFields():
+        if field.type != FieldDescriptor.TYPE_MESSAGE or _is_map(field):
+            continue
+        check_form = _VALUE_TYPES.get(field.message_type.full_name)
+        if check_form is None and not _holds_value_types(field.message_type):
+            continue
+        for place, item in _items(field, value, path):
+            if check_form is None:
+                yield from _malformed(item, f"{place}.")
+            elif (problem := check_form(item)) is not None:
+                yield place, problem
+
+
+def _items(field: FieldDescriptor, value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if field.is_repeated:
+        for index, item in enumerate(value):
+            yield f"{path}{field.name}[{index}]", item
+    else:
+        yield f"{path}{field.name}", value
+
+
+@cache
+def _holds_value_types(descriptor: Descriptor) -> bool:
+    """Whether a money, date, instant or number can stand anywhere below a message type."""
+    seen: set[str] = set()
+    waiting = [descriptor]
+    while waiting:
+        for field in waiting.pop().fields:
+            if field.type != FieldDescriptor.TYPE_MESSAGE:
+                continue
+            if field.message_type.full_name in _VALUE_TYPES:
+                return True
+            if field.message_type.full_name not in seen:
+                seen.add(field.message_type.full_name)
+                waiting.append(field.message_type)
+    return False
+
+
+def _is_map(field: FieldDescriptor) -> bool:
+    return bool(field.message_type.GetOptions().map_entry)
+
+
+def _field_path(path: Any) -> str:
+    """Return a violation's path as callers write it, for example "lines[2].unit_price"."""
+    text = ""
+    for element in path.elements:
+        text += f".{element.field_name}" if text else element.field_name
+        if element.HasField("index"):
+            text += f"[{element.index}]"
+        elif element.HasField("string_key"):
+            text += f'["{element.string_key}"]'
+    return text
+
+
+def _sentence(violation: Any) -> str:
+    return violation.message or f"breaks the rule {violation.rule_id}"
