@@ -55,7 +55,7 @@ class PeerUnavailable(Unavailable):
 
 
 class Tokens:
-    """The service's own tokens from the issuer, one for itself and one for each user it acts for."""
+    """The service's own tokens from the issuer, for itself and for each user it acts for."""
 
     def __init__(self, channel: grpc.aio.Channel, *, service: str, secret: str) -> None:
         self._stub = parties_pb2_grpc.PartiesServiceStub(channel)
@@ -146,9 +146,7 @@ class Peers:
         deadline_s: float,
     ) -> Response:
         if self._tokens is None:
-            self._tokens = Tokens(
-                self._channel(ISSUER), service=self._service, secret=self._secret
-            )
+            self._tokens = Tokens(self._channel(ISSUER), service=self._service, secret=self._secret)
         # A user's call is made for that user; a service or a timer speaks for itself.
         user = on_behalf_of if on_behalf_of.startswith("users/") else ""
         metadata = [("authorization", f"Bearer {await self._tokens.token(user)}")]

@@ -201,9 +201,7 @@ class Consumer:
         """Apply a key's parked events from the first on; stop at one that still cannot be."""
         applied = 0
         try:
-            while await self._database.run(
-                lambda tx: self._replay_next(tx, topic, key, dead=dead)
-            ):
+            while await self._database.run(lambda tx: self._replay_next(tx, topic, key, dead=dead)):
                 applied += 1
         except (asyncpg.PostgresError, Retriable):
             raise

@@ -13,9 +13,7 @@ CONTENT_TYPE = "application/protobuf"
 PAYLOAD_BYTES_MAX = 900_000  # the broker takes 1 MiB a record, headers included
 
 
-async def write(
-    connection: Any, event: Message, *, service: str, occurred_at: datetime
-) -> None:
+async def write(connection: Any, event: Message, *, service: str, occurred_at: datetime) -> None:
     """Write one event row. Its aggregate's row must be locked, so that sequences have no gaps.
 
     Raises:

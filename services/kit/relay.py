@@ -81,7 +81,8 @@ class Relay:
 async def read_outbox(connection: Connection, *, limit: int) -> list[Row]:
     """Return the oldest events that wait, in order."""
     return await connection.fetch(
-        "select seq, event_id, topic, key, headers, payload from outbox order by seq limit $1", limit
+        "select seq, event_id, topic, key, headers, payload from outbox order by seq limit $1",
+        limit,
     )
 
 

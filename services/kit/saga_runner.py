@@ -15,8 +15,8 @@ from services.kit import requests, sagas, telemetry
 from services.kit.errors import DomainError, StoredRefusal
 from services.kit.ids import made_at
 from services.kit.principals import enter, service_principal
+from services.kit.runtime import Runtime
 from services.kit.sagas import Saga, SagaKind, Step
-from services.kit.service import Runtime
 from services.kit.transaction import Transaction
 from services.kit.waiting import backoff_s
 
@@ -73,9 +73,7 @@ class SagaRunner:
                 # tried again under the same ids, for as long as it takes.
                 log.warning("saga_step_failed", saga=str(saga_id), error=repr(error))
                 await self._note(saga, error)
-                await asyncio.sleep(
-                    backoff_s(failures, base_s=RETRY_BASE_S, max_s=RETRY_MAX_S)
-                )
+                await asyncio.sleep(backoff_s(failures, base_s=RETRY_BASE_S, max_s=RETRY_MAX_S))
                 failures += 1
 
     async def _take_step(self, saga: Saga) -> None:

@@ -19,7 +19,7 @@ from services.kit.errors import Aborted, DomainError
 from services.kit.ids import derived_request_id, fact_id, name, new_id
 
 if TYPE_CHECKING:
-    from services.kit.service import Runtime
+    from services.kit.runtime import Runtime
     from services.kit.transaction import Transaction
 
 STUCK_AFTER = timedelta(minutes=5)

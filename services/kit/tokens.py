@@ -144,7 +144,9 @@ def _principal(claims: dict[str, Any]) -> Principal:
     return Principal(
         subject=claims["sub"],
         party=str(claims.get("party", "")),
-        roles=frozenset(known_roles[f"ROLE_{role}"] for role in roles if f"ROLE_{role}" in known_roles),
+        roles=frozenset(
+            known_roles[f"ROLE_{role}"] for role in roles if f"ROLE_{role}" in known_roles
+        ),
         on_behalf_of=str(claims.get("obo", "")),
     )
 
@@ -154,6 +156,6 @@ def _index(document: dict[str, Any]) -> dict[str, PyJWK]:
 
 
 def _read_json(url: str) -> dict[str, Any]:
-    with urllib.request.urlopen(url, timeout=KEYS_FETCH_TIMEOUT_S) as answer:  # noqa: S310
+    with urllib.request.urlopen(url, timeout=KEYS_FETCH_TIMEOUT_S) as answer:
         document: dict[str, Any] = json.load(answer)
         return document

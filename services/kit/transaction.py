@@ -53,9 +53,7 @@ class Transaction:
         payload: Mapping[str, Any] | None = None,
     ) -> None:
         """Set the timer of this kind and subject, or move it."""
-        await timers.set_timer(
-            self.connection, kind, subject, due_at=due_at, payload=payload or {}
-        )
+        await timers.set_timer(self.connection, kind, subject, due_at=due_at, payload=payload or {})
         self.timers_set = True
 
     async def cancel_timers(self, subject: str, *, kind: str | None = None) -> None:

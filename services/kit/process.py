@@ -1,0 +1,88 @@
+"""A service as a process: `python -m services.<name>` serves, `… replay` replays parked events."""
+
+import argparse
+import asyncio
+import signal
+import sys
+
+import structlog
+import uvloop
+from pydantic import ValidationError
+
+from services.kit.consumer import Consumer
+from services.kit.errors import DomainError
+from services.kit.kafka_log import KafkaEventLog
+from services.kit.logs import start_logging
+from services.kit.service import ServiceDefinition, open_runtime, serving
+from services.kit.settings import ServiceSettings
+from services.kit.telemetry import start_tracing
+
+log = structlog.get_logger(__name__)
+
+
+def run(definition: ServiceDefinition) -> None:
+    """Run the command that the process was given; exits with 2 where its settings lack something."""
+    arguments = _parse(definition.name)
+    try:
+        settings = definition.settings()
+    except ValidationError as error:
+        sys.exit(_missing(definition.name, error))
+    start_logging(definition.name)
+    start_tracing(definition.name, settings.traces)
+    try:
+        if arguments.command == "replay":
+            uvloop.run(_replay(definition, settings, topic=arguments.topic, key=arguments.key))
+        else:
+            uvloop.run(_serve(definition, settings))
+    except (DomainError, OSError) as error:
+        log.error("service_cannot_start", error=str(error))
+        sys.exit(1)
+
+
+async def _serve(definition: ServiceDefinition, settings: ServiceSettings) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with serving(definition, settings):
+        await stopping.wait()
+
+
+async def _replay(
+    definition: ServiceDefinition, settings: ServiceSettings, *, topic: str | None, key: str | None
+) -> None:
+    async with open_runtime(definition, settings) as (runtime, _):
+        event_log = KafkaEventLog(settings.kafka_bootstrap, client_id=f"{definition.name}-replay")
+        consumer = Consumer(
+            runtime.database,
+            definition.consumes,
+            service=definition.name,
+            dead_letters=event_log,
+        )
+        applied, left = await consumer.replay(topic=topic, key=key)
+        await event_log.close()
+    print(f"{applied} parked events applied, {left} still parked")
+    if left:
+        sys.exit(1)
+
+
+def _parse(service: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m services.{service}", description=f"The {service} service of Ironloop."
+    )
+    commands = parser.add_subparsers(dest="command", metavar="command")
+    commands.add_parser("serve", help="serve the API until SIGTERM (the default)")
+    replay = commands.add_parser("replay", help="apply parked events again, in order")
+    replay.add_argument("--topic", help="only those of this topic")
+    replay.add_argument("--key", help="only those of this key")
+    return parser.parse_args()
+
+
+def _missing(service: str, error: ValidationError) -> str:
+    """Return one line for each setting that is absent or wrong."""
+    lines = [
+        f"IRONLOOP_{service.upper()}_{'_'.join(str(part) for part in problem['loc']).upper()}: "
+        f"{problem['msg']}"
+        for problem in error.errors()
+    ]
+    return "\n".join([f"the {service} service cannot start; set these:", *lines])
