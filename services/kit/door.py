@@ -30,7 +30,7 @@ ANONYMOUS = Principal("anonymous", "", frozenset())
 log = structlog.get_logger(__name__)
 
 
-class Door(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc's own base is untyped
+class Door(grpc.aio.ServerInterceptor):
     """Checks and renders around the handlers of the services that declare their access."""
 
     def __init__(self, authenticator: Authenticator, services: list[ServiceDescriptor]) -> None:
@@ -124,7 +124,7 @@ class _Call:
                     self._observe(started_s, "OK")
                     return answer
                 self._observe(started_s, refusal.code.name)
-                await context.abort_with_status(rpc_status.to_status(refusal.to_status()))
+                return await context.abort_with_status(rpc_status.to_status(refusal.to_status()))
 
         return call
 

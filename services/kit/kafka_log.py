@@ -6,7 +6,7 @@ meet asyncio's.
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future as ThreadFuture
 from dataclasses import dataclass
 from typing import Any
@@ -115,7 +115,7 @@ class KafkaEventLog:
             self._producer = None
 
 
-Apply = Callable[[Sequence[Record]], Awaitable[None]]
+Apply = Callable[[Sequence[Record]], Coroutine[Any, Any, None]]
 
 
 class KafkaFeed:

@@ -96,7 +96,7 @@ class OperatorRpc(operator_pb2_grpc.OperatorServiceServicer):
             if request.state
             else None
         )
-        after: tuple[datetime, UUID] | None = page.after  # type: ignore[assignment]
+        after: tuple[datetime, UUID] | None = page.after
         async with self._runtime.database.read() as connection:
             rows = await sagas.list_page(connection, state=state, after=after, limit=page.limit + 1)
         kept, token = self._runtime.pages.cut(

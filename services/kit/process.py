@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 def run(definition: ServiceDefinition) -> None:
-    """Run the command that the process was given; exits with 2 where its settings lack something."""
+    """Run the command that the process was given; exits where its settings lack something."""
     arguments = _parse(definition.name)
     try:
         settings = definition.settings()

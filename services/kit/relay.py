@@ -57,8 +57,8 @@ class Relay:
                 failures += 1
 
     async def _lead(self, connection: Any) -> None:
-        while not await connection.fetchval("select pg_try_advisory_lock($1)", LEADER_LOCK):
-            await asyncio.sleep(1.0)
+        await connection.execute("set statement_timeout = 0")
+        await connection.execute("select pg_advisory_lock($1)", LEADER_LOCK)
         log.info("relay_leads")
         failures = 0
         while True:

@@ -93,7 +93,8 @@ class Commands:
             await _store(tx.connection, key, response=answer)
             return answer
 
-        return await self._guarded(key, once)
+        answer: Answer = await self._guarded(key, once)
+        return answer
 
     async def run_saga(
         self, request: Message, begin: Callable[[Transaction], Awaitable[Saga]]
@@ -137,7 +138,7 @@ class Commands:
             raise
         except DomainError as refusal:
             if refusal.is_definite and not isinstance(refusal, RequestIdReused):
-                await self._database.run(lambda tx: _store_refusal(tx.connection, key, refusal))
+                await self._database.run(_storing(key, refusal))
             raise
 
 
@@ -239,18 +240,23 @@ async def _store(
     )
 
 
-async def _store_refusal(connection: Connection, key: _Key, refusal: DomainError) -> None:
-    await connection.execute(
-        """
-        insert into request_record (principal, method, request_id, request_sha256, refusal)
-        values ($1, $2, $3, $4, $5) on conflict do nothing
-        """,
-        key.principal,
-        key.method,
-        key.request_id,
-        key.sha256,
-        refusal.to_status().SerializeToString(),
-    )
+def _storing(key: _Key, refusal: DomainError) -> Callable[[Transaction], Awaitable[None]]:
+    """Return the work that keeps a refusal as the request's answer."""
+
+    async def store(tx: Transaction) -> None:
+        await tx.connection.execute(
+            """
+            insert into request_record (principal, method, request_id, request_sha256, refusal)
+            values ($1, $2, $3, $4, $5) on conflict do nothing
+            """,
+            key.principal,
+            key.method,
+            key.request_id,
+            key.sha256,
+            refusal.to_status().SerializeToString(),
+        )
+
+    return store
 
 
 def _pack(message: Message) -> bytes:

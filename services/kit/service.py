@@ -126,7 +126,7 @@ async def open_runtime(
             calendar=CHINA,
             pages=Pages(settings.page_token_key.get_secret_value()),
             peers=peers,
-            commands=Commands(database, drive=lambda saga_id: sagas.start(saga_id)),
+            commands=Commands(database, drive=lambda saga_id: sagas.start(saga_id)),  # noqa: PLW0108
         )
         sagas = SagaRunner(runtime, {kind.kind: kind for kind in definition.sagas})
         stack.push_async_callback(sagas.stop)

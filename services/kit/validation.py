@@ -43,10 +43,11 @@ def check(request: Message) -> None:
 
 def _malformed(message: Message, path: str) -> Iterator[tuple[str, str]]:
     for field, value in message.ListFields():
-        if field.type != FieldDescriptor.TYPE_MESSAGE or _is_map(field):
+        content = field.message_type
+        if content is None or content.GetOptions().map_entry:
             continue
-        check_form = _VALUE_TYPES.get(field.message_type.full_name)
-        if check_form is None and not _holds_value_types(field.message_type):
+        check_form = _VALUE_TYPES.get(content.full_name)
+        if check_form is None and not _holds_value_types(content):
             continue
         for place, item in _items(field, value, path):
             if check_form is None:
@@ -70,18 +71,15 @@ def _holds_value_types(descriptor: Descriptor) -> bool:
     waiting = [descriptor]
     while waiting:
         for field in waiting.pop().fields:
-            if field.type != FieldDescriptor.TYPE_MESSAGE:
+            content = field.message_type
+            if content is None:
                 continue
-            if field.message_type.full_name in _VALUE_TYPES:
+            if content.full_name in _VALUE_TYPES:
                 return True
-            if field.message_type.full_name not in seen:
-                seen.add(field.message_type.full_name)
-                waiting.append(field.message_type)
+            if content.full_name not in seen:
+                seen.add(content.full_name)
+                waiting.append(content)
     return False
-
-
-def _is_map(field: FieldDescriptor) -> bool:
-    return bool(field.message_type.GetOptions().map_entry)
 
 
 def _field_path(path: Any) -> str:

@@ -14,4 +14,4 @@ async def wait_until_set(event: asyncio.Event, *, timeout_s: float) -> None:
 
 def backoff_s(attempt: int, *, base_s: float, max_s: float) -> float:
     """Return how long to wait before try number `attempt` + 1: doubling, with full jitter."""
-    return random.uniform(0.5, 1.0) * min(max_s, base_s * 2 ** min(attempt, 16))
+    return random.uniform(0.5, 1.0) * min(max_s, base_s * 2.0 ** min(attempt, 16))

@@ -49,7 +49,7 @@ def fen(
     problem = money_problem(value)
     if problem is None and value.currency_code != currency:
         problem = f"must be in {currency}, not {value.currency_code}"
-    amount_fen = value.units * FEN_PER_UNIT + value.nanos // NANOS_PER_FEN
+    amount_fen: int = value.units * FEN_PER_UNIT + value.nanos // NANOS_PER_FEN
     if problem is None and amount_fen < (1 if positive else 0):
         problem = f"must be {'greater than zero' if positive else 'zero or more'}"
     if problem is not None:
