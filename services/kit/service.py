@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import grpc
 import structlog
@@ -51,27 +52,38 @@ class ServiceDefinition:
 
     Attributes:
         proto_services: The services of the contract that it serves.
-        register: Adds their servicers to the server.
+        assemble: Builds its servicers once its database is open, before calls are accepted.
         produces: Every event that it emits.
         consumes: Handler by event; the kit applies each event once, each key in order.
         sagas: The kinds of saga that it owns.
         timers: Handler by timer kind.
-        startup: Runs once before the server accepts calls.
-        keys: The issuer's keys, where they are at hand and need no fetching.
-        documents: What it publishes over HTTP beside /metrics, by path.
     """
 
     name: str
     settings: type[ServiceSettings]
     proto_services: Sequence[ServiceDescriptor]
-    register: Callable[[grpc.aio.Server, Runtime], None]
+    assemble: Callable[[Runtime], Awaitable["Room"]]
     produces: Sequence[type[Message]] = ()
     consumes: Mapping[type[Message], EventHandler] = field(default_factory=dict)
     sagas: Sequence[SagaKind] = ()
     timers: Mapping[str, TimerHandler] = field(default_factory=dict)
-    startup: Callable[[Runtime], Awaitable[None]] | None = None
-    keys: Callable[[Runtime], Keys] | None = None
-    documents: Callable[[Runtime], Mapping[str, Callable[[], Document]]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a service brings to the server that the kit runs.
+
+    Attributes:
+        register: Adds its servicers to the server.
+        keys: The issuer's keys, where they are at hand and need no fetching.
+        documents: What it publishes over HTTP beside /metrics, by path.
+        background: Work of its own that runs as long as the service.
+    """
+
+    register: Callable[[grpc.aio.Server], None]
+    keys: Keys | None = None
+    documents: Mapping[str, Callable[[], Document]] = field(default_factory=dict)
+    background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +170,8 @@ async def serving(
         )
         background = stack.enter_context(_Background())
         feed = await _start_events(stack, background, runtime, event_log, consumer, timers, sagas)
-        if definition.startup:
-            await definition.startup(runtime)
-
-        keys = definition.keys(runtime) if definition.keys else PublishedKeys(settings.jwks_url)
+        room = await definition.assemble(runtime)
+        keys = room.keys or PublishedKeys(settings.jwks_url)
         authenticator = Authenticator(keys, issuer=settings.issuer, audience=settings.audience)
         own_services = [
             *definition.proto_services,
@@ -172,7 +182,7 @@ async def serving(
             options=CHANNEL_OPTIONS,
             maximum_concurrent_rpcs=CONCURRENT_RPCS_MAX,
         )
-        definition.register(server, runtime)
+        room.register(server)
         operator_pb2_grpc.add_OperatorServiceServicer_to_server(
             operator.OperatorRpc(runtime, timers, feed), server
         )
@@ -183,8 +193,7 @@ async def serving(
             [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
         )
 
-        documents = definition.documents(runtime) if definition.documents else {}
-        listener = HttpListener(settings.metrics_listen, documents)
+        listener = HttpListener(settings.metrics_listen, room.documents)
         stack.callback(listener.stop)
         listener.start()
 
@@ -196,6 +205,8 @@ async def serving(
         background.add(watch.run())
         background.add(timers.run())
         background.add(_keep_house(runtime.database))
+        for work in room.background:
+            background.add(work())
         await sagas.recover()
 
         stack.push_async_callback(server.stop, settings.drain_s)

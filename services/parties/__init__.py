@@ -1,0 +1,1 @@
+"""Parties: legal entities, their users and roles, and the local issuer of tokens."""
