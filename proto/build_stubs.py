@@ -94,15 +94,15 @@ def imported_descriptors(folder: Path) -> Path:
         descriptors = descriptor_pb2.FileDescriptorSet()
         descriptors.ParseFromString(part.read_bytes())
         union.update({file.name: file for file in descriptors.file if file.name not in union})
-    merged.write_bytes(
-        descriptor_pb2.FileDescriptorSet(file=union.values()).SerializeToString()
-    )
+    merged.write_bytes(descriptor_pb2.FileDescriptorSet(file=union.values()).SerializeToString())
     return merged
 
 
 def proto_files() -> list[str]:
     """List the contract's own files, relative to this folder."""
-    return sorted(str(file.relative_to(PROTO_DIR)) for file in PROTO_DIR.glob("ironloop/**/*.proto"))
+    return sorted(
+        str(file.relative_to(PROTO_DIR)) for file in PROTO_DIR.glob("ironloop/**/*.proto")
+    )
 
 
 def compile_stubs(out: Path) -> None:

@@ -26,7 +26,7 @@ PRODUCES = (parties_events_pb2.PartyRegistered, parties_events_pb2.PartyRolesCha
 
 SERVICE_ROLE = "SERVICE"
 # The platform's own legal entity in the local setting: an invented code with a true check digit.
-PLATFORM_USCC = "91310000MA1RNL00PX"
+PLATFORM_USCC = "91310000MA1RNL000G"
 
 _hasher = PasswordHasher()
 _NOBODY_HASH = _hasher.hash("nobody signs in with this")

@@ -1,0 +1,1 @@
+"""How Ironloop is run: on one machine (`local`), on a cluster (`k8s`), and its gates (`gate`)."""

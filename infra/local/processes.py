@@ -1,0 +1,142 @@
+"""Processes started and stopped by id: one that outlived its id's reuse is never touched."""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+STOP_S = 15.0  # from SIGTERM to SIGKILL
+POLL_S = 0.05
+LOG_LINES_SHOWN = 15
+_PR_SET_PDEATHSIG = 1
+
+
+class StartFailed(Exception):
+    """A process ended, or did not answer in time; the message holds its last log lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process of the stack, as it is written down.
+
+    Attributes:
+        started_at_s: The kernel's start time; with the pid it names a process for good.
+    """
+
+    name: str
+    pid: int
+    started_at_s: float
+    log: str
+
+    def handle(self) -> psutil.Process | None:
+        """Return the running process, or None where it has ended."""
+        try:
+            found = psutil.Process(self.pid)
+            same = abs(found.create_time() - self.started_at_s) < 1.0
+            return found if same and found.status() != psutil.STATUS_ZOMBIE else None
+        except psutil.NoSuchProcess:
+            return None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON takes them."""
+        return asdict(self)
+
+
+def free_port() -> int:
+    """Return a port on the loopback address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def start(
+    name: str,
+    command: Sequence[str],
+    *,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    uid: int | None = None,
+    folder: Path | None = None,
+    ends_with_parent: bool = False,
+) -> Process:
+    """Start a process in a session of its own, its output going to `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        popen = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(environment) if environment is not None else None,
+            cwd=folder,
+            start_new_session=True,
+            user=uid,
+            group=uid,
+            extra_groups=[] if uid is not None else None,
+            preexec_fn=_end_with_parent if ends_with_parent and sys.platform == "linux" else None,
+        )
+    started_at_s = psutil.Process(popen.pid).create_time()
+    return Process(name, popen.pid, started_at_s, str(log))
+
+
+def stop(process: Process, *, number: int = signal.SIGTERM, within_s: float = STOP_S) -> None:
+    """End a process and its children, gently first; one that has ended is let be."""
+    handle = process.handle()
+    if handle is None:
+        return
+    family = [handle, *handle.children(recursive=True)]
+    handle.send_signal(number)
+    _, alive = psutil.wait_procs(family, timeout=within_s)
+    for survivor in alive:
+        survivor.kill()
+    psutil.wait_procs(alive, timeout=within_s)
+
+
+def wait_until(ready: Callable[[], bool], *, process: Process, within_s: float, what: str) -> None:
+    """Return once `ready` says so.
+
+    Raises:
+        StartFailed: The process ended first, or the time is up.
+    """
+    deadline = time.monotonic() + within_s
+    while not ready():
+        if process.handle() is None:
+            raise StartFailed(f"{process.name} ended{_exit_code(process)}:\n{tail(process.log)}")
+        if time.monotonic() > deadline:
+            raise StartFailed(
+                f"{process.name}: {what} not within {within_s:.0f} s:\n{tail(process.log)}"
+            )
+        time.sleep(POLL_S)
+
+
+def tail(log: str) -> str:
+    """Return the last lines of a log."""
+    try:
+        lines = Path(log).read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        return "  (no log)"
+    return "\n".join(f"  {line}" for line in lines[-LOG_LINES_SHOWN:])
+
+
+def _exit_code(process: Process) -> str:
+    """Return the exit code of a child of ours in words; others' cannot be had."""
+    try:
+        pid, status = os.waitpid(process.pid, os.WNOHANG)
+    except ChildProcessError:
+        return ""
+    return f" with exit code {os.waitstatus_to_exitcode(status)}" if pid else ""
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel to end this process when its parent ends, however that happens."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
