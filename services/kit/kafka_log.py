@@ -45,9 +45,10 @@ class Record:
 class KafkaEventLog:
     """Appends to Kafka with an idempotent producer, so that a key's order is the outbox's."""
 
-    def __init__(self, bootstrap: str, *, client_id: str) -> None:
+    def __init__(self, bootstrap: str, *, client_id: str, prefix: str = "") -> None:
         self._bootstrap = bootstrap
-        self._client_id = client_id
+        self._client_id = f"{prefix}{client_id}"
+        self._prefix = prefix
         self._producer: Any = None
 
     async def publish(self, rows: Sequence[Row]) -> int:
@@ -77,7 +78,7 @@ class KafkaEventLog:
             producer = self._connected()
             futures = [
                 producer.send(
-                    row["topic"],
+                    f"{self._prefix}{row['topic']}",
                     key=row["key"].encode(),
                     value=row["payload"],
                     headers=[(name, text.encode()) for name, text in row["headers"].items()],
@@ -121,10 +122,13 @@ Apply = Callable[[Sequence[Record]], Coroutine[Any, Any, None]]
 class KafkaFeed:
     """Reads topics as one group in a thread, and hands batches to the event loop to apply."""
 
-    def __init__(self, bootstrap: str, *, group: str, topics: Sequence[str]) -> None:
+    def __init__(
+        self, bootstrap: str, *, group: str, topics: Sequence[str], prefix: str = ""
+    ) -> None:
         self._bootstrap = bootstrap
-        self._group = group
-        self._topics = list(topics)
+        self._group = f"{prefix}{group}"
+        self._topics = [f"{prefix}{topic}" for topic in topics]
+        self._prefix = prefix
         self._stopping = threading.Event()
         self._lag_asked: list[ThreadFuture[int]] = []
         self._lag_lock = threading.Lock()
@@ -188,7 +192,7 @@ class KafkaFeed:
         while not self._stopping.is_set():
             polled = consumer.poll(timeout_ms=POLL_MS)
             for partition in sorted(polled, key=lambda at: (at.topic, at.partition)):
-                records = [_record(raw) for raw in polled[partition]]
+                records = [_record(raw, self._prefix) for raw in polled[partition]]
                 asyncio.run_coroutine_threadsafe(apply(records), loop).result()
                 consumer.commit()
             self._answer_lag(consumer)
@@ -203,16 +207,16 @@ class KafkaFeed:
         ends = consumer.end_offsets(partitions) if partitions else {}
         for partition in partitions:
             behind = max(0, ends[partition] - consumer.position(partition))
-            telemetry.CONSUMER_LAG.labels(partition.topic).set(behind)
+            telemetry.CONSUMER_LAG.labels(partition.topic.removeprefix(self._prefix)).set(behind)
             total += behind
         for answer in asked:
             # Without an assignment nothing is known: say that there is something to wait for.
             answer.set_result(total if partitions else 1)
 
 
-def _record(raw: Any) -> Record:
+def _record(raw: Any, prefix: str) -> Record:
     return Record(
-        topic=raw.topic,
+        topic=raw.topic.removeprefix(prefix),
         partition=raw.partition,
         offset=raw.offset,
         key=(raw.key or b"").decode(errors="replace"),

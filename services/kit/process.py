@@ -52,7 +52,11 @@ async def _replay(
     definition: ServiceDefinition, settings: ServiceSettings, *, topic: str | None, key: str | None
 ) -> None:
     async with open_runtime(definition, settings) as (runtime, _):
-        event_log = KafkaEventLog(settings.kafka_bootstrap, client_id=f"{definition.name}-replay")
+        event_log = KafkaEventLog(
+            settings.kafka_bootstrap,
+            client_id=f"{definition.name}-replay",
+            prefix=settings.kafka_prefix,
+        )
         consumer = Consumer(
             runtime.database,
             definition.consumes,

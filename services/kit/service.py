@@ -160,7 +160,9 @@ async def serving(
         timers = TimerRunner(
             runtime.database, definition.timers, clock=runtime.clock, service=definition.name
         )
-        event_log = KafkaEventLog(settings.kafka_bootstrap, client_id=definition.name)
+        event_log = KafkaEventLog(
+            settings.kafka_bootstrap, client_id=definition.name, prefix=settings.kafka_prefix
+        )
         stack.push_async_callback(event_log.close)
         consumer = Consumer(
             runtime.database,
@@ -252,7 +254,12 @@ async def _start_events(
     background.add(relay.run())
     if not consumer.topics:
         return None
-    feed = KafkaFeed(settings.kafka_bootstrap, group=runtime.service, topics=consumer.topics)
+    feed = KafkaFeed(
+        settings.kafka_bootstrap,
+        group=runtime.service,
+        topics=consumer.topics,
+        prefix=settings.kafka_prefix,
+    )
     feed.start(consumer.apply, asyncio.get_running_loop())
     stack.push_async_callback(feed.stop)
     return feed

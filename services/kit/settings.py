@@ -24,6 +24,10 @@ class ServiceSettings(BaseSettings):
         default="", description="host:port of a broker; empty: events wait in the outbox"
     )
 
+    kafka_prefix: str = Field(
+        default="", description="put before topics and groups, where stacks share a broker"
+    )
+
     jwks_url: str = Field(default="", description="where the issuer publishes its keys")
     issuer: str = "ironloop-local"
     audience: str = "ironloop"
