@@ -256,10 +256,8 @@ class World:
     async def _make_topics(self, definition: ServiceDefinition) -> None:
         if not self.bootstrap:
             return
-        topics = {
-            event_of(event.DESCRIPTOR).topic
-            for event in (*definition.produces, *definition.consumes)
-        } | {"kit.saga.v1"}
+        events = (*definition.produces, *definition.consumes)
+        topics = {event_of(event.DESCRIPTOR).topic for event in events} | {"kit.saga.v1"}
         names = [f"{self.prefix}{topic}{end}" for topic in topics for end in ("", ".dlq")]
         await asyncio.to_thread(create_topics, self.bootstrap, names)
 
@@ -296,13 +294,8 @@ async def open_world(*, kafka: bool) -> AsyncIterator[World]:
 
 def new_uscc() -> str:
     """Return an invented unified social credit code with a true check digit."""
-    body = (
-        "91"
-        + "".join(secrets.choice("0123456789") for _ in range(6))
-        + secrets.token_hex(5).upper()[:9].replace("I", "1").replace("O", "0")
-    )
+    body = "91" + "".join(secrets.choice(_USCC_CHARACTERS[:10]) for _ in range(15))
     weighted = sum(
-        pow(3, place, 31) * _USCC_CHARACTERS.index(character)
-        for place, character in enumerate(body)
+        pow(3, place, 31) * _USCC_CHARACTERS.index(digit) for place, digit in enumerate(body)
     )
     return body + _USCC_CHARACTERS[-weighted % 31]
