@@ -131,7 +131,7 @@ def _fetch_kafka() -> None:
     _run([*jgo, "init", KAFKA_COORDINATES], "Kafka could not be resolved", folder=KAFKA_JARS)
     _run([*jgo, "sync"], "Kafka's jars could not be fetched", folder=KAFKA_JARS)
     fetched = {path.name: path for path in (KAFKA_JARS / ".jgo").glob("*/*.jar")}
-    locked = dict(reversed(line.split()) for line in KAFKA_LOCK.read_text().splitlines() if line)
+    locked = {name: digest for digest, name in map(str.split, KAFKA_LOCK.read_text().splitlines())}
     if fetched.keys() != locked.keys():
         odd = sorted(fetched.keys() ^ locked.keys())
         raise SetupError(f"Kafka's jars are not those of {KAFKA_LOCK.name}: {', '.join(odd)}")

@@ -1,7 +1,6 @@
 """Apache Kafka 4.3 (KRaft, one node) from its jars, on the Java runtime of a wheel."""
 
 import base64
-import os
 import shutil
 import subprocess
 import uuid

@@ -1,14 +1,14 @@
 """Processes started and stopped by id: one that outlived its id's reuse is never touched."""
 
-import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ import psutil
 STOP_S = 15.0  # from SIGTERM to SIGKILL
 POLL_S = 0.05
 LOG_LINES_SHOWN = 15
-_PR_SET_PDEATHSIG = 1
+PORTS = range(20_000, 32_000)  # below those that Linux gives to outgoing connections
+PORT_TRIES_MAX = 1_000
+_END_WITH_PARENT = Path(__file__).with_name("end_with_parent.py")
 
 
 class StartFailed(Exception):
@@ -36,6 +38,7 @@ class Process:
     pid: int
     started_at_s: float
     log: str
+    popen: "subprocess.Popen[bytes] | None" = field(default=None, compare=False, repr=False)
 
     def handle(self) -> psutil.Process | None:
         """Return the running process, or None where it has ended."""
@@ -47,16 +50,37 @@ class Process:
             return None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON takes them."""
-        return asdict(self)
+        """Return what names the process, as JSON takes it."""
+        return {
+            "name": self.name,
+            "pid": self.pid,
+            "started_at_s": self.started_at_s,
+            "log": self.log,
+        }
 
 
 def free_port() -> int:
-    """Return a port on the loopback address that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """Return a port on the loopback address that nobody listens on or was given by this function.
+
+    The port of the same number for datagrams is kept until this process ends: that is how other
+    processes see that the port is given away, though nothing listens on it yet.
+
+    Raises:
+        StartFailed: There is none.
+    """
+    for _ in range(PORT_TRIES_MAX):
+        port = random.choice(PORTS)
+        claim = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            claim.bind(("127.0.0.1", port))
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+            continue
+        claim.detach()
         return port
+    raise StartFailed(f"no free port found from {PORTS.start} to {PORTS.stop - 1}")
 
 
 def start(
@@ -69,8 +93,15 @@ def start(
     folder: Path | None = None,
     ends_with_parent: bool = False,
 ) -> Process:
-    """Start a process in a session of its own, its output going to `log`."""
+    """Start a process in a session of its own, its output going to `log`.
+
+    Args:
+        ends_with_parent: The kernel kills it when the thread that called this ends (on Linux).
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
+    if ends_with_parent and sys.platform == "linux":
+        first = [sys.executable, "-I", "-S", str(_END_WITH_PARENT), str(os.getpid())]
+        command, uid = [*first, str(-1 if uid is None else uid), *command], None
     with log.open("ab") as output:
         popen = subprocess.Popen(
             command,
@@ -83,10 +114,9 @@ def start(
             user=uid,
             group=uid,
             extra_groups=[] if uid is not None else None,
-            preexec_fn=_end_with_parent if ends_with_parent and sys.platform == "linux" else None,
         )
     started_at_s = psutil.Process(popen.pid).create_time()
-    return Process(name, popen.pid, started_at_s, str(log))
+    return Process(name, popen.pid, started_at_s, str(log), popen)
 
 
 def stop(process: Process, *, number: int = signal.SIGTERM, within_s: float = STOP_S) -> None:
@@ -130,13 +160,5 @@ def tail(log: str) -> str:
 
 def _exit_code(process: Process) -> str:
     """Return the exit code of a child of ours in words; others' cannot be had."""
-    try:
-        pid, status = os.waitpid(process.pid, os.WNOHANG)
-    except ChildProcessError:
-        return ""
-    return f" with exit code {os.waitstatus_to_exitcode(status)}" if pid else ""
-
-
-def _end_with_parent() -> None:
-    """Ask the kernel to end this process when its parent ends, however that happens."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    code = process.popen.poll() if process.popen else None
+    return "" if code is None else f" with exit code {code}"

@@ -1,0 +1,40 @@
+# Ironloop. `make` prints the targets; each sets up what it needs by itself.
+
+PYTHON ?= python3
+VENV := .venv/bin
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up status down token logs test lint proto
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install everything into .venv and .local (PYTHON=python3.12 picks another Python)
+	@$(PYTHON) infra/local/bootstrap.py
+
+up: setup ## start PostgreSQL, Kafka and every service, and print where they are
+	@$(VENV)/python -m infra.local.topology up
+
+status: setup ## show what runs, whether it serves, and what waits
+	@$(VENV)/python -m infra.local.topology status
+
+down: setup ## stop everything that `make up` started
+	@$(VENV)/python -m infra.local.topology down
+
+token: setup ## print a token of the local issuer: make token PARTY="legal name" ROLE=BUYER
+	@$(VENV)/python -m infra.local.topology token --party "$(PARTY)" --role "$(ROLE)"
+
+logs: setup ## show a log: make logs SERVICE=leasing (postgres, kafka and stack have one too)
+	@$(VENV)/python -m infra.local.topology logs "$(SERVICE)"
+
+test: setup ## run all tests on real PostgreSQL and Kafka (ARGS="-k ledger" picks, WORKERS=4)
+	@echo "tests: unit, contract, integration and e2e, on $(WORKERS) workers"
+	@$(VENV)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+lint: setup ## run every check of code, contract, migrations and manifests (ONLY=mypy runs one)
+	@$(VENV)/python -m infra.gate $(ONLY)
+
+proto: setup ## build the contract's stubs anew into .venv
+	@rm -f .venv/ironloop/stubs
+	@$(PYTHON) infra/local/bootstrap.py
