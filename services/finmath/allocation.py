@@ -4,7 +4,7 @@ from dataclasses import astuple, dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from services.finmath.money import round_half_up, share_of
+from services.finmath.money import round_half_up
 from services.finmath.waterfall import distribute
 
 
@@ -50,12 +50,10 @@ def allocate(received_fen: int, due: Parts) -> Allocation:
     return Allocation(Parts(*spread.paid_fen), spread.surplus_fen)
 
 
-def penalty(overdue_fen: int, *, daily_rate: Decimal, days: int, cap: Decimal) -> int:
-    """Return the penalty of an amount overdue for some days, in fen.
+def penalty(overdue_fen: int, *, daily_rate: Decimal, days: int, cap_fen: int) -> int:
+    """Return the penalty of an amount overdue for some days, in fen, never above the cap.
 
     Args:
         daily_rate: Share of the overdue amount a day.
-        cap: Share of the overdue amount that the penalty never exceeds.
     """
-    uncapped_fen = round_half_up(overdue_fen * Fraction(daily_rate) * days)
-    return min(uncapped_fen, share_of(overdue_fen, cap))
+    return min(round_half_up(overdue_fen * Fraction(daily_rate) * days), cap_fen)

@@ -368,6 +368,7 @@ def test_we_19_a_half_is_rounded_up() -> None:
 
 
 def test_a_penalty_stops_at_its_cap() -> None:
-    terms = {"daily_rate": Decimal("0.0005"), "cap": Decimal("0.1")}
-    assert penalty(fen("24,066.45"), days=10, **terms) == fen("120.33")
-    assert penalty(fen("24,066.45"), days=1000, **terms) == fen("2,406.65")
+    overdue_fen, cap_fen = fen("24,066.45"), fen("2,406.65")
+    rate = Decimal("0.0005")
+    assert penalty(overdue_fen, daily_rate=rate, days=10, cap_fen=cap_fen) == fen("120.33")
+    assert penalty(overdue_fen, daily_rate=rate, days=1000, cap_fen=cap_fen) == cap_fen
