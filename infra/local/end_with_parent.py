@@ -1,8 +1,8 @@
 """Become a program that the kernel ends when its parent ends, however that happens (Linux).
 
-`python -I -S end_with_parent.py PARENT_PID UID PROGRAM ARGUMENT…`. It stands between fork and
-exec, where code of a process with threads must not run. UID -1 keeps the user; another is taken
-here, since a change of user afterwards would drop the kernel's promise.
+`python -I -S end_with_parent.py PARENT_PID UID /path/of/program ARGUMENT…`. It stands between
+fork and exec, where code of a process with threads must not run. UID -1 keeps the user; another
+is taken here, since a change of user afterwards would drop the kernel's promise.
 """
 
 import ctypes
@@ -23,7 +23,7 @@ def main() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != int(parent):
         sys.exit("the parent ended before its child began")
-    os.execvp(command[0], command)
+    os.execv(command[0], command)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from kafka.admin import NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from infra.local.paths import KAFKA_JARS
-from infra.local.processes import Process, free_port, start, wait_until
+from infra.local.processes import Process, StartFailed, free_port, start, wait_until
 
 READY_WITHIN_S = 90.0
 PARTITIONS = 3  # a key's order holds within a partition; three show that it does
@@ -31,30 +31,71 @@ class KafkaServer:
     process: Process
     bootstrap: str
 
+    def wait_until_ready(self) -> None:
+        """Return once the broker answers a metadata request; an open port is not enough.
+
+        Raises:
+            StartFailed: It ended, or did not answer in time.
+        """
+        wait_until(
+            lambda: _answers(self.bootstrap),
+            process=self.process,
+            within_s=READY_WITHIN_S,
+            what="ready",
+        )
+
 
 def start_kafka(
-    folder: Path, *, log: Path, port: int | None = None, ends_with_parent: bool = False
+    folder: Path,
+    *,
+    log: Path,
+    port: int | None = None,
+    heap: str = HEAP,
+    ends_with_parent: bool = False,
 ) -> KafkaServer:
     """Start a broker on the data below `folder`, made new where there is none.
 
     Raises:
         StartFailed: It ended, or did not answer in time.
     """
+    prepare_kafka(folder)
+    server = launch_kafka(folder, log=log, port=port, heap=heap, ends_with_parent=ends_with_parent)
+    server.wait_until_ready()
+    return server
+
+
+def prepare_kafka(folder: Path) -> None:
+    """Make the broker's data where there is none; takes a JVM's start.
+
+    Raises:
+        StartFailed: The broker's own tool refused.
+    """
+    if (folder / "data" / "meta.properties").exists():
+        return
+    shutil.rmtree(folder / "data", ignore_errors=True)
+    configuration = _configure(folder, port=free_port(), controller_port=free_port())
+    _format(configuration)
+
+
+def launch_kafka(
+    folder: Path,
+    *,
+    log: Path,
+    port: int | None = None,
+    heap: str = HEAP,
+    ends_with_parent: bool = False,
+) -> KafkaServer:
+    """Start a broker on prepared data, without waiting for it to answer."""
     port = port or free_port()
     configuration = _configure(folder, port=port, controller_port=free_port())
-    if not (folder / "data" / "meta.properties").exists():
-        shutil.rmtree(folder / "data", ignore_errors=True)
-        _format(configuration)
     process = start(
         "kafka",
-        [*_java(HEAP), "kafka.Kafka", str(configuration)],
+        [*_java(heap), "kafka.Kafka", str(configuration)],
         log=log,
         folder=folder,
         ends_with_parent=ends_with_parent,
     )
-    bootstrap = f"127.0.0.1:{port}"
-    wait_until(lambda: _answers(bootstrap), process=process, within_s=READY_WITHIN_S, what="ready")
-    return KafkaServer(process, bootstrap)
+    return KafkaServer(process, f"127.0.0.1:{port}")
 
 
 def create_topics(bootstrap: str, topics: Iterable[str], *, partitions: int = PARTITIONS) -> None:
@@ -108,20 +149,15 @@ def _configure(folder: Path, *, port: int, controller_port: int) -> Path:
 
 def _format(configuration: Path) -> None:
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-    subprocess.run(
-        [
-            *_java("-Xmx128m"),
-            "kafka.tools.StorageTool",
-            "format",
-            "--standalone",
-            "-t",
-            cluster,
-            "-c",
-            str(configuration),
-        ],
-        check=True,
+    tool = [*_java("-Xmx128m"), "kafka.tools.StorageTool", "format", "--standalone"]
+    made = subprocess.run(
+        [*tool, "-t", cluster, "-c", str(configuration)],
+        check=False,
         capture_output=True,
+        text=True,
     )
+    if made.returncode != 0:
+        raise StartFailed(f"Kafka's data could not be made:\n{made.stdout}{made.stderr}")
 
 
 def _java(heap: str) -> list[str]:
@@ -139,7 +175,7 @@ def _java(heap: str) -> list[str]:
 
 
 def _answers(bootstrap: str) -> bool:
-    """Whether the broker answers a metadata request; an open port is not enough."""
+    """Whether the broker answers a metadata request."""
     try:
         admin = KafkaAdminClient(
             bootstrap_servers=bootstrap, request_timeout_ms=1_000, bootstrap_timeout_ms=1_000

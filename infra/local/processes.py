@@ -1,13 +1,15 @@
 """Processes started and stopped by id: one that outlived its id's reuse is never touched."""
 
+import contextlib
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,7 +103,8 @@ def start(
     log.parent.mkdir(parents=True, exist_ok=True)
     if ends_with_parent and sys.platform == "linux":
         first = [sys.executable, "-I", "-S", str(_END_WITH_PARENT), str(os.getpid())]
-        command, uid = [*first, str(-1 if uid is None else uid), *command], None
+        program = shutil.which(command[0]) or command[0]
+        command, uid = [*first, str(-1 if uid is None else uid), program, *command[1:]], None
     with log.open("ab") as output:
         popen = subprocess.Popen(
             command,
@@ -121,14 +124,23 @@ def start(
 
 def stop(process: Process, *, number: int = signal.SIGTERM, within_s: float = STOP_S) -> None:
     """End a process and its children, gently first; one that has ended is let be."""
-    handle = process.handle()
-    if handle is None:
-        return
-    family = [handle, *handle.children(recursive=True)]
-    handle.send_signal(number)
+    stop_all([process], number=number, within_s=within_s)
+
+
+def stop_all(
+    processes: Iterable[Process], *, number: int = signal.SIGTERM, within_s: float = STOP_S
+) -> None:
+    """End processes and their children side by side, gently first; ended ones are let be."""
+    handles = [handle for process in processes if (handle := process.handle()) is not None]
+    family: list[psutil.Process] = []
+    for handle in handles:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            family += [handle, *handle.children(recursive=True)]
+            handle.send_signal(number)
     _, alive = psutil.wait_procs(family, timeout=within_s)
     for survivor in alive:
-        survivor.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            survivor.kill()
     psutil.wait_procs(alive, timeout=within_s)
 
 

@@ -1,0 +1,33 @@
+"""The whole of Ironloop on one machine, readable top to bottom. This file runs it:
+
+python -m infra.local.topology up | status | logs SERVICE | token … | down
+"""
+
+import sys
+
+from infra.local.cli import run
+from infra.local.parts import Kafka, Postgres, Service, Topology
+
+TOPOLOGY = Topology(
+    postgres=Postgres(settings={"shared_buffers": "128MB", "max_connections": "200"}),
+    kafka=Kafka(heap="-Xmx256m", partitions=3),  # three partitions show that order is per key
+    services=(
+        # Legal entities, users, roles; in this setting it issues the tokens too.
+        Service("parties", is_issuer=True),
+        # The ledger: it calls nobody, and every service that moves money calls it.
+        Service("settlement", settings={"pool_size_max": "16"}),
+        # What a machine is worth; it holds the model in memory.
+        Service("valuation", calls=("marketplace",)),
+        # Machines with title, custody and liens; listings.
+        Service("marketplace", calls=("valuation",)),
+        # Orders through escrow, and demand pools.
+        Service("procurement", calls=("marketplace", "settlement", "finance")),
+        # Facilities, draws against machines, factoring of instalments.
+        Service("finance", calls=("marketplace", "settlement", "valuation", "leasing")),
+        # Quotes, leases, instalments, buyouts.
+        Service("leasing", calls=("marketplace", "settlement", "valuation", "finance")),
+    ),
+)
+
+if __name__ == "__main__":
+    sys.exit(run(TOPOLOGY))
