@@ -2,21 +2,20 @@
 
 import asyncio
 import secrets
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import grpc
-from ironloop.kit.v1 import operator_pb2, operator_pb2_grpc
 
+from infra.local.business_time import BusinessTime
+from infra.local.client import Actor
 from infra.local.databases import dsn_of, role_of
 from infra.local.kafka import create_topics
 from infra.local.processes import free_port
-from services.kit import wire
 from services.kit.clients import CHANNEL_OPTIONS
 from services.kit.contract import event_of
 from services.kit.ids import new_id
@@ -36,59 +35,7 @@ SERVICES = (
     "leasing",
 )
 PAGE_TOKEN_KEY = "a key that signs page tokens in tests"
-REST_WITHIN_S = 60.0
-POLL_S = 0.02
 _USCC_CHARACTERS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
-
-Stub = TypeVar("Stub")
-
-
-class AuthorisedChannel:
-    """A channel whose calls carry a token."""
-
-    def __init__(self, channel: grpc.aio.Channel, token: str) -> None:
-        self._channel = channel
-        self._authorization = ("authorization", f"Bearer {token}")
-
-    def __getattr__(self, kind: str) -> Any:
-        """Return unary_unary and its kin, their calls carrying the token."""
-        make = getattr(self._channel, kind)
-
-        def callable_of(*arguments: Any, **options: Any) -> Any:
-            call = make(*arguments, **options)
-
-            def authorised(*request: Any, **keywords: Any) -> Any:
-                metadata = [*(keywords.pop("metadata", None) or ()), self._authorization]
-                return call(*request, metadata=metadata, **keywords)
-
-            return authorised
-
-        return callable_of
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Somebody who calls.
-
-    Attributes:
-        subject: "users/<uuid>" or "services/<name>".
-        party: "parties/<uuid>", or "" for a service.
-        token: A token of the world's issuer.
-    """
-
-    world: "World"
-    subject: str
-    party: str
-    token: str
-
-    def stub(self, stub: Callable[[grpc.aio.Channel], Stub], *, service: str = "") -> Stub:
-        """Return a stub whose calls carry this actor's token.
-
-        Args:
-            service: Which service to call, where the stub's package does not say it (the kit's).
-        """
-        target = service or stub.__module__.split(".")[1]
-        return stub(AuthorisedChannel(self.world.channel(target), self.token))  # type: ignore[arg-type]
 
 
 @dataclass(slots=True)
@@ -213,42 +160,23 @@ class World:
         return self.running["parties"].runtime.clock.today()
 
     async def advance_days(self, days: int) -> None:
-        """Move every service's business date, a day at a time, each day coming to rest."""
-        for _ in range(days):
-            await self.advance_to(self.today() + timedelta(days=1))
+        """Move every service's business date, from timer to timer, and wait for rest."""
+        await self.advance_to(self.today() + timedelta(days=days))
 
     async def advance_to(self, day: date) -> None:
-        """Move every service's business date to `day` at once, and wait for rest."""
-        request = operator_pb2.AdvanceBusinessDateRequest(business_date=wire.date(day))
-        for name in self.running:
-            await self._operate(name).AdvanceBusinessDate(request)
-        await self.until_at_rest()
+        """Move every service's business date on to `day`, from timer to timer."""
+        await self._time().advance_to(day)
 
     async def until_at_rest(self) -> None:
         """Return once no service has anything under way.
 
         Raises:
-            AssertionError: Something still is after a minute.
+            NotAtRest: Something still is after a minute.
         """
-        deadline = time.monotonic() + REST_WITHIN_S
-        calm = 0
-        while calm < 2:  # twice in a row: an event may travel while services are asked in turn
-            busy = await self._busy()
-            calm = 0 if busy else calm + 1
-            assert time.monotonic() < deadline, f"not at rest: {busy}"
-            await asyncio.sleep(POLL_S)
+        await self._time().until_at_rest()
 
-    async def _busy(self) -> dict[str, str]:
-        busy = {}
-        for name in self.running:
-            stands = await self._operate(name).GetQuiescence(operator_pb2.GetQuiescenceRequest())
-            counts = (stands.timers_due, stands.sagas_running, stands.consumer_lag)
-            if any(counts) or (stands.outbox_rows and self.bootstrap):
-                busy[name] = str(stands)
-        return busy
-
-    def _operate(self, service: str) -> "operator_pb2_grpc.OperatorServiceAsyncStub":
-        return self.operator.stub(operator_pb2_grpc.OperatorServiceStub, service=service)
+    def _time(self) -> BusinessTime:
+        return BusinessTime(self.operator, lambda: self.running, with_broker=bool(self.bootstrap))
 
     def _actor(self, subject: str, party: str, roles: list[str]) -> Actor:
         return Actor(self, subject, party, self._issuer.issue(subject, party=party, roles=roles))
