@@ -5,7 +5,7 @@ VENV := .venv/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up status down token logs test lint proto
+.PHONY: help setup up status down token logs replay test lint proto
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,10 +23,13 @@ down: setup ## stop everything that `make up` started
 	@$(VENV)/python -m infra.local.topology down
 
 token: setup ## print a token of the local issuer: make token PARTY="legal name" ROLE=BUYER
-	@$(VENV)/python -m infra.local.topology token --party "$(PARTY)" --role "$(ROLE)"
+	@$(VENV)/python -m infra.local.topology run parties token --party "$(PARTY)" --role "$(ROLE)"
 
 logs: setup ## show a log: make logs SERVICE=leasing (postgres, kafka and stack have one too)
 	@$(VENV)/python -m infra.local.topology logs "$(SERVICE)"
+
+replay: setup ## apply the events that a service has parked: make replay SERVICE=leasing
+	@$(VENV)/python -m infra.local.topology run "$(SERVICE)" replay
 
 test: setup ## run all tests on real PostgreSQL and Kafka (ARGS="-k ledger" picks, WORKERS=4)
 	@echo "tests: unit, contract, integration and e2e, on $(WORKERS) workers"

@@ -64,7 +64,7 @@ def _part_of(topology: Topology, names: list[str]) -> Topology:
     known = [service.name for service in topology.services]
     if unknown := sorted(set(names) - set(known)):
         raise StartFailed(f"no service {', '.join(unknown)}; there are {', '.join(known)}")
-    rooms = {name for name in known if (paths.ROOT / "services" / name / "__main__.py").exists()}
+    rooms = {name for name in known if (paths.ROOT / "services" / name / "definition.py").exists()}
     for name in sorted(set(known) - rooms):
         print(f"  {name} is not built yet and not started", flush=True)
     return topology.part(set(names or known) & rooms)

@@ -1,6 +1,14 @@
 """What parties refuses."""
 
-from services.kit.errors import AlreadyExists, InvalidArgument, PreconditionFailed, Unauthenticated
+import grpc
+
+from services.kit.errors import (
+    AlreadyExists,
+    DomainError,
+    InvalidArgument,
+    PreconditionFailed,
+    Unauthenticated,
+)
 
 
 class CheckDigitWrong(InvalidArgument):
@@ -10,6 +18,17 @@ class CheckDigitWrong(InvalidArgument):
 
     def __init__(self, field: str, value: str, *, standard: str) -> None:
         super().__init__(field, f'"{value}" fails the check digit of {standard}')
+
+
+class PartyUnknown(DomainError):
+    """No party has this name; lists those that there are."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = "PARTY_UNKNOWN"
+
+    def __init__(self, wanted: str, known: list[str]) -> None:
+        asked = f'no party is called "{wanted}"' if wanted else "name a party"
+        super().__init__("\n  ".join([f"{asked}; there are:", *known]))
 
 
 class PartyExists(AlreadyExists):

@@ -34,6 +34,19 @@ async def find_party(connection: Connection, party_id: UUID, *, lock: bool) -> P
     return None if row is None else Party(**row)
 
 
+async def find_party_called(connection: Connection, called: str) -> Party | None:
+    """Return the party of this name ("parties/…") or legal name, the first one registered."""
+    row = await connection.fetchrow(
+        """
+        select * from party
+        where legal_name = $1 or id::text = substr($1, length('parties/') + 1)
+        order by create_time limit 1
+        """,
+        called,
+    )
+    return None if row is None else Party(**row)
+
+
 async def list_parties(
     connection: Connection, *, role: str | None, after: tuple[Any, ...] | None, limit: int
 ) -> list[Party]:
@@ -103,6 +116,22 @@ async def find_user(connection: Connection, user_id: UUID, *, viewer: Principal)
 async def find_user_by_login(connection: Connection, login: str) -> User | None:
     """Return the user who signs in with `login`."""
     return _user(await connection.fetchrow("select * from app_user where login = $1", login))
+
+
+async def find_active_user(
+    connection: Connection, party_id: UUID, *, roles: list[str]
+) -> User | None:
+    """Return a party's user who holds all of `roles` and may act, the first one registered."""
+    return _user(
+        await connection.fetchrow(
+            """
+            select * from app_user where party_id = $1 and roles @> $2 and state = 'ACTIVE'
+            order by create_time limit 1
+            """,
+            party_id,
+            roles,
+        )
+    )
 
 
 async def lock_user(connection: Connection, user_id: UUID) -> User | None:

@@ -1,0 +1,1 @@
+"""The main job through the public API: from a fleet page to a lease that is bought out."""
