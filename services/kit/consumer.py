@@ -3,24 +3,27 @@
 An event that keeps failing goes to `<topic>.dlq` with its error in headers; it and the later
 events of its key are parked in this service's table until somebody replays them. An event that
 arrives before its predecessor is parked too, and follows once that one has been applied.
+
+A key that is new here begins with whatever event the topic still holds of it, since older ones may
+have been dropped with age. A service that must not miss those seeds its copies from the owner's
+List rpc first (`inbox.seed`); events up to the seed's sequence then change nothing.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-import asyncpg
 import structlog
 from google.protobuf.message import Message
 
-from services.kit import telemetry
-from services.kit.connection import Connection
+from services.kit import inbox, telemetry
 from services.kit.contract import event_of
-from services.kit.database import Database
+from services.kit.database import NOT_OF_THE_WORK, Database
 from services.kit.errors import Retriable
+from services.kit.ids import made_at
+from services.kit.inbox import Delivery
 from services.kit.kafka_log import Record
 from services.kit.principals import enter, service_principal
 from services.kit.transaction import Transaction
@@ -29,8 +32,7 @@ from services.kit.waiting import backoff_s
 TRIES_MAX = 5
 RETRY_BASE_S = 0.05
 RETRY_MAX_S = 2.0
-KEPT_FOR = timedelta(days=30)  # longer than a topic keeps its records
-GAP = "waits for an earlier event of its key"
+ERROR_CHARACTERS_MAX = 1_000
 
 log = structlog.get_logger(__name__)
 
@@ -47,32 +49,17 @@ class DeadLetters(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One event as delivered, with what its headers say of it."""
+class ReleaseFailed(Exception):
+    """A parked event could not be applied."""
 
-    topic: str
-    key: str
-    sequence: int
-    event_id: UUID
-    headers: Mapping[str, str]
-    payload: bytes
+    def __init__(self, delivery: Delivery, error: Exception) -> None:
+        super().__init__(f"{delivery.event_type} {delivery.sequence} of {delivery.key}")
+        self.delivery = delivery
+        self.error = error
 
-    @classmethod
-    def of(cls, record: Record) -> "Delivery":
-        """Read a record's headers.
 
-        Raises:
-            KeyError, ValueError: It is no event of ours.
-        """
-        return cls(
-            topic=record.topic,
-            key=record.key,
-            sequence=int(record.headers["ce_sequence"]),
-            event_id=UUID(record.headers["ce_id"]),
-            headers=record.headers,
-            payload=record.payload,
-        )
+class SequenceTaken(Exception):
+    """Another event was applied under this event's key and sequence: a defect of its producer."""
 
 
 class Consumer:
@@ -93,14 +80,18 @@ class Consumer:
             event.DESCRIPTOR.full_name: (event, handler) for event, handler in handlers.items()
         }
         self.topics = sorted({event_of(event.DESCRIPTOR).topic for event in handlers})
+        self._held_up: set[tuple[str, str]] = (
+            set()
+        )  # keys of the present batch that hold parked events
 
     async def apply(self, records: Sequence[Record]) -> None:
         """Apply records of one partition in order; returns once none of them can be lost."""
         enter(service_principal(self._service), "events")
         for record in records:
             try:
-                delivery = Delivery.of(record)
+                delivery = delivery_of(record)
             except (KeyError, ValueError) as error:
+                log.error("record_is_no_event", topic=record.topic, offset=record.offset)
                 await self._bury(record.topic, record.key, record.headers, record.payload, error)
                 continue
             await self._apply_or_park(delivery)
@@ -109,12 +100,12 @@ class Consumer:
         """Apply parked events again, in order; return how many went through and how many stay."""
         enter(service_principal(self._service), "replay")
         async with self._database.read() as connection:
-            keys = await list_parked_keys(connection, self._service, topic=topic, key=key)
+            keys = await inbox.list_parked_keys(connection, self._service, topic=topic, key=key)
         applied = 0
         for parked_topic, parked_key in keys:
-            applied += await self._replay_key(parked_topic, parked_key, dead=True)
+            applied += await self._release(parked_topic, parked_key, dead=True)
         async with self._database.read() as connection:
-            return applied, await count_parked(connection, self._service)
+            return applied, await inbox.count_parked(connection, self._service)
 
     async def _apply_or_park(self, delivery: Delivery) -> None:
         failures = 0
@@ -124,51 +115,48 @@ class Consumer:
                 break
             except Retriable as error:
                 # The database or a peer is away: nothing is wrong with the event, so it waits.
-                log.warning("event_waited", event=delivery.headers["ce_type"], error=error.message)
+                log.warning("event_waited", event=delivery.event_type, error=error.message)
                 await asyncio.sleep(backoff_s(failures, base_s=RETRY_BASE_S, max_s=RETRY_MAX_S))
-                failures = min(failures + 1, 10)
+                failures = min(failures + 1, TRIES_MAX - 1)
             except Exception as error:
                 failures += 1
-                if failures >= TRIES_MAX:
+                if failures >= TRIES_MAX or isinstance(error, SequenceTaken):
                     await self._set_aside(delivery, error)
                     outcome = "dead"
                     break
                 await asyncio.sleep(backoff_s(failures, base_s=RETRY_BASE_S, max_s=RETRY_MAX_S))
-        telemetry.EVENTS_APPLIED.labels(delivery.headers["ce_type"], outcome).inc()
+        telemetry.EVENTS_APPLIED.labels(self._label(delivery), outcome).inc()
         if outcome == "applied":
             self._observe_delay(delivery)
-            await self._replay_key(delivery.topic, delivery.key, dead=False)
+        if (delivery.topic, delivery.key) in self._held_up:
+            await self._release(delivery.topic, delivery.key, dead=False)
+            self._held_up.discard((delivery.topic, delivery.key))
 
     async def _receive(self, tx: Transaction, delivery: Delivery) -> str:
         """Apply a delivery, or find that it was applied before, or must wait."""
-        standing = await tx.connection.fetchrow(
-            """
-            select
-                (select max(sequence) from inbox
-                 where consumer = $1 and topic = $2 and key = $3) as last,
-                exists (select from parked_event
-                        where consumer = $1 and topic = $2 and key = $3
-                          and sequence <= $4) as behind,
-                exists (select from inbox where consumer = $1 and event_id = $5) as known
-            """,
-            self._service,
-            delivery.topic,
-            delivery.key,
-            delivery.sequence,
-            delivery.event_id,
-        )
-        assert standing is not None
-        if standing["known"]:
+        standing = await inbox.standing_of(tx.connection, self._service, delivery)
+        if standing.must_wait(delivery.sequence) and not standing.is_known:
+            # A replay may release this key at the same time: look again once it is not.
+            await inbox.lock_key(tx.connection, self._service, delivery.topic, delivery.key)
+            standing = await inbox.standing_of(tx.connection, self._service, delivery)
+        if standing.is_known:
             return "duplicate"
-        if standing["behind"] or (standing["last"] and delivery.sequence > standing["last"] + 1):
-            await _park(tx.connection, self._service, delivery, error=GAP)
+        if standing.must_wait(delivery.sequence):
+            await inbox.park(tx.connection, self._service, delivery, error=inbox.GAP)
+            self._held_up.add((delivery.topic, delivery.key))
             return "parked"
+        if standing.is_taken:
+            raise SequenceTaken(f"{delivery.key} has another event {delivery.sequence}")
+        if standing.last is not None and delivery.sequence <= standing.last:
+            return "duplicate"
+        if standing.has_later:
+            self._held_up.add((delivery.topic, delivery.key))
         await self._handle(tx, delivery)
         return "applied"
 
     async def _handle(self, tx: Transaction, delivery: Delivery) -> None:
-        await _note_applied(tx.connection, self._service, delivery)
-        known = self._handlers.get(delivery.headers["ce_type"])
+        await inbox.note_applied(tx.connection, self._service, delivery)
+        known = self._handlers.get(delivery.event_type)
         if known is None:
             return
         event, handler = known
@@ -177,10 +165,13 @@ class Consumer:
             await handler(tx, event.FromString(delivery.payload))
 
     async def _set_aside(self, delivery: Delivery, error: Exception) -> None:
-        log.error("event_dead", event=delivery.headers["ce_type"], key=delivery.key, exc_info=error)
+        log.error("event_dead", event=delivery.event_type, key=delivery.key, exc_info=error)
         await self._bury(delivery.topic, delivery.key, delivery.headers, delivery.payload, error)
+        if isinstance(error, SequenceTaken):
+            return  # its place in the order is gone, so nothing waits for it
+        text = _text(error)
         await self._database.run(
-            lambda tx: _park(tx.connection, self._service, delivery, error=repr(error))
+            lambda tx: inbox.park_dead(tx.connection, self._service, delivery, error=text)
         )
 
     async def _bury(
@@ -192,118 +183,82 @@ class Consumer:
             headers={
                 **headers,
                 "ironloop_consumer": self._service,
-                "ironloop_error": repr(error)[:1000],
+                "ironloop_error": _text(error),
             },
             payload=payload,
         )
 
-    async def _replay_key(self, topic: str, key: str, *, dead: bool) -> int:
-        """Apply a key's parked events from the first on; stop at one that still cannot be."""
+    async def _release(self, topic: str, key: str, *, dead: bool) -> int:
+        """Apply a key's parked events from the first on; stop at one that still cannot be.
+
+        Args:
+            dead: Whether those are tried, too, that failed before.
+        """
         applied = 0
         try:
-            while await self._database.run(lambda tx: self._replay_next(tx, topic, key, dead=dead)):
+            while await self._database.run(
+                lambda tx: self._release_next(tx, topic, key, dead=dead)
+            ):
                 applied += 1
-        except (asyncpg.PostgresError, Retriable):
-            raise
-        except Exception as error:
+        except ReleaseFailed as failure:
+            error = failure.error
             log.error("replay_failed", topic=topic, key=key, exc_info=error)
+            if not dead:
+                await self._set_aside(failure.delivery, error)
         return applied
 
-    async def _replay_next(self, tx: Transaction, topic: str, key: str, *, dead: bool) -> bool:
-        row = await tx.connection.fetchrow(
-            """
-            select topic, key, sequence, event_id, headers, payload, error from parked_event
-            where consumer = $1 and topic = $2 and key = $3 order by sequence limit 1 for update
-            """,
-            self._service,
-            topic,
-            key,
-        )
-        if row is None or not (dead or row["error"] == GAP):
+    async def _release_next(self, tx: Transaction, topic: str, key: str, *, dead: bool) -> bool:
+        await inbox.lock_key(tx.connection, self._service, topic, key)
+        found = await inbox.first_parked(tx.connection, self._service, topic, key)
+        if found is None:
             return False
-        last = await tx.connection.fetchval(
-            "select max(sequence) from inbox where consumer = $1 and topic = $2 and key = $3",
-            self._service,
-            topic,
-            key,
-        )
-        if last is not None and row["sequence"] > last + 1:
+        delivery, error = found
+        standing = await inbox.standing_of(tx.connection, self._service, delivery)
+        is_next = standing.last is None or delivery.sequence <= standing.last + 1
+        if not is_next or (error != inbox.GAP and not dead):
             return False
-        delivery = Delivery(**{field: row[field] for field in Delivery.__slots__})
-        await tx.connection.execute(
-            """
-            delete from parked_event
-            where consumer = $1 and topic = $2 and key = $3 and sequence = $4
-            """,
-            self._service,
-            topic,
-            key,
-            delivery.sequence,
-        )
-        await self._handle(tx, delivery)
+        await inbox.unpark(tx.connection, self._service, delivery)
+        if not standing.is_known:
+            try:
+                await self._handle(tx, delivery)
+            except (Retriable, *NOT_OF_THE_WORK):
+                raise
+            except Exception as failure:
+                raise ReleaseFailed(delivery, failure) from failure
         return True
+
+    def _label(self, delivery: Delivery) -> str:
+        """Return the event's type if it is one of ours: a label's values must be few."""
+        return delivery.event_type if delivery.event_type in self._handlers else "other"
 
     def _observe_delay(self, delivery: Delivery) -> None:
         # The event id is a UUIDv7 of real time; the event's own time may lie ahead of it.
-        written_at = datetime.fromtimestamp((delivery.event_id.int >> 80) / 1000, tz=UTC)
-        delay = (datetime.now(UTC) - written_at).total_seconds()
+        delay = (datetime.now(UTC) - made_at(delivery.event_id)).total_seconds()
         telemetry.EVENT_DELAY_SECONDS.observe(max(0.0, delay))
 
 
-async def list_parked_keys(
-    connection: Connection, consumer: str, *, topic: str | None, key: str | None
-) -> list[tuple[str, str]]:
-    """Return the (topic, key) pairs that hold parked events."""
-    rows = await connection.fetch(
-        """
-        select distinct topic, key from parked_event
-        where consumer = $1 and ($2::text is null or topic = $2) and ($3::text is null or key = $3)
-        order by topic, key
-        """,
-        consumer,
-        topic,
-        key,
+def delivery_of(record: Record) -> Delivery:
+    """Read a record's headers.
+
+    Raises:
+        KeyError, ValueError: It is no event of ours.
+    """
+    headers = record.headers
+    delivery = Delivery(
+        topic=record.topic,
+        key=record.key,
+        sequence=int(headers["ce_sequence"]),
+        event_id=UUID(headers["ce_id"]),
+        event_type=headers["ce_type"],
+        headers=headers,
+        payload=record.payload,
     )
-    return [(row["topic"], row["key"]) for row in rows]
+    if not 0 < delivery.sequence <= inbox.SEQUENCE_MAX or not record.key:
+        raise ValueError(f"no event has the key {record.key!r} and sequence {delivery.sequence}")
+    if any("\0" in text for text in (record.key, *headers, *headers.values())):
+        raise ValueError("its key or headers hold the character U+0000")
+    return delivery
 
 
-async def count_parked(connection: Connection, consumer: str) -> int:
-    """Return how many events are parked."""
-    count: int = await connection.fetchval(
-        "select count(*) from parked_event where consumer = $1", consumer
-    )
-    return count
-
-
-async def forget_old(connection: Connection) -> None:
-    """Remove inbox rows of events that no topic holds any more."""
-    await connection.execute("delete from inbox where create_time < now() - $1", KEPT_FOR)
-
-
-async def _note_applied(connection: Connection, consumer: str, delivery: Delivery) -> None:
-    await connection.execute(
-        "insert into inbox (consumer, event_id, topic, key, sequence) values ($1, $2, $3, $4, $5)",
-        consumer,
-        delivery.event_id,
-        delivery.topic,
-        delivery.key,
-        delivery.sequence,
-    )
-
-
-async def _park(connection: Connection, consumer: str, delivery: Delivery, *, error: str) -> None:
-    await connection.execute(
-        """
-        insert into parked_event
-            (consumer, topic, key, sequence, event_id, headers, payload, error)
-        values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing
-        """,
-        consumer,
-        delivery.topic,
-        delivery.key,
-        delivery.sequence,
-        delivery.event_id,
-        dict(delivery.headers),
-        delivery.payload,
-        error,
-    )
+def _text(error: Exception) -> str:
+    return repr(error).replace("\0", "")[:ERROR_CHARACTERS_MAX]

@@ -14,7 +14,7 @@ from services.kit.errors import Aborted, Unavailable
 from services.kit.transaction import Transaction
 from services.kit.waiting import backoff_s
 
-__all__ = ["Connection", "Database", "DatabaseUnavailable"]
+__all__ = ["NOT_OF_THE_WORK", "Connection", "Database", "DatabaseUnavailable"]
 
 CONTENTION_TRIES_MAX = 5  # deadlocks and serialization failures; more means a design fault
 CONTENTION_BACKOFF_S = 0.005
@@ -28,7 +28,6 @@ Work = Callable[[Transaction], Awaitable[T]]
 _CONTENTION = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 _LOST = (
     asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
     asyncpg.InternalClientError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
@@ -36,10 +35,12 @@ _LOST = (
     asyncpg.TooManyConnectionsError,
     asyncpg.QueryCanceledError,
     asyncpg.IdleInTransactionSessionTimeoutError,
-    ConnectionError,
     OSError,
     TimeoutError,
 )
+
+# What a failure of the connection or of other writers looks like, whatever the work was.
+NOT_OF_THE_WORK = (*_CONTENTION, *_LOST)
 
 
 class DatabaseUnavailable(Unavailable):
@@ -117,6 +118,10 @@ class Database:
                 return await self._run_once(work)
             except _CONTENTION:
                 await asyncio.sleep(backoff_s(attempt, base_s=CONTENTION_BACKOFF_S, max_s=0.2))
+            except asyncpg.InterfaceError as error:
+                if isinstance(error, ValueError):
+                    raise  # an argument that does not fit its column: a defect of ours
+                raise DatabaseUnavailable(error) from error
             except _LOST as error:
                 raise DatabaseUnavailable(error) from error
         raise Contention(CONTENTION_TRIES_MAX)
@@ -140,6 +145,10 @@ class Database:
         try:
             async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
                 yield connection
+        except asyncpg.InterfaceError as error:
+            if isinstance(error, ValueError):
+                raise  # as in `run`
+            raise DatabaseUnavailable(error) from error
         except _LOST as error:
             raise DatabaseUnavailable(error) from error
 
@@ -148,7 +157,7 @@ class Database:
         try:
             async with asyncio.timeout(timeout_s), self._pool.acquire() as connection:
                 await connection.execute("select 1")
-        except (*_LOST, asyncpg.PostgresError):
+        except (*_LOST, asyncpg.InterfaceError, asyncpg.PostgresError):
             return False
         telemetry.POOL_CONNECTIONS.labels("open").set(self._pool.get_size())
         telemetry.POOL_CONNECTIONS.labels("idle").set(self._pool.get_idle_size())

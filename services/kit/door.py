@@ -5,7 +5,7 @@ out: those leave as INTERNAL with a correlation id.
 """
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +14,7 @@ import grpc
 import structlog
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from grpc_status import rpc_status
 from ironloop.options.v1 import options_pb2
 from opentelemetry.trace import SpanKind
@@ -35,10 +36,14 @@ class Door(grpc.aio.ServerInterceptor):
 
     def __init__(self, authenticator: Authenticator, services: list[ServiceDescriptor]) -> None:
         self._authenticator = authenticator
-        self._access = {
-            f"/{service.full_name}/{method.name}": access_of(method)
+        methods = {
+            f"/{service.full_name}/{method.name}": method
             for service in services
             for method in service.methods
+        }
+        self._access = {path: access_of(method) for path, method in methods.items()}
+        self._request_types = {
+            path: GetMessageClass(method.input_type) for path, method in methods.items()
         }
         self._wrapped: dict[str, Any] = {}
 
@@ -58,70 +63,72 @@ class Door(grpc.aio.ServerInterceptor):
         return self._wrapped[method]
 
     def _wrap(self, handler: Any, method: str, access: options_pb2.Access) -> Any:
-        coders = {
-            "request_deserializer": handler.request_deserializer,
-            "response_serializer": handler.response_serializer,
-        }
-        call = _Call(self._authenticator, method, access)
+        call = _Call(self._authenticator, method, access, self._request_types[method])
+        serializer = {"response_serializer": handler.response_serializer}
+        # Requests reach the call as bytes, so that unreadable ones are refused like all others.
         if handler.request_streaming and handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(
-                call.answering_stream(handler.stream_stream, checked_stream), **coders
+                call.answering_stream(handler.stream_stream, call.checked_stream), **serializer
             )
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
-                call.answering_stream(handler.unary_stream, checked), **coders
+                call.answering_stream(handler.unary_stream, call.checked), **serializer
             )
         if handler.request_streaming:
             return grpc.stream_unary_rpc_method_handler(
-                call.answering(handler.stream_unary, checked_stream), **coders
+                call.answering(handler.stream_unary, call.checked_stream), **serializer
             )
         return grpc.unary_unary_rpc_method_handler(
-            call.answering(handler.unary_unary, checked), **coders
+            call.answering(handler.unary_unary, call.checked), **serializer
         )
-
-
-def checked(request: Message) -> Message:
-    """Return a request whose fields keep the contract's rules.
-
-    Raises:
-        InvalidArgument: They do not.
-    """
-    validation.check(request)
-    return request
-
-
-async def checked_stream(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
-    """Pass on a stream of requests, each checked.
-
-    Raises:
-        InvalidArgument: One breaks the contract's rules.
-    """
-    async for request in requests:
-        yield checked(request)
 
 
 class _Call:
     """One rpc method's passage through the door."""
 
     def __init__(
-        self, authenticator: Authenticator, method: str, access: options_pb2.Access
+        self,
+        authenticator: Authenticator,
+        method: str,
+        access: options_pb2.Access,
+        request_type: type[Message],
     ) -> None:
         self._authenticator = authenticator
         self._method = method
         self._access = access
         self._roles = frozenset(access.roles)
+        self._request_type = request_type
+        self._seconds_ok = telemetry.RPC_SECONDS.labels(method, "OK")
+
+    def checked(self, raw: bytes) -> Message:
+        """Return a request whose fields keep the contract's rules.
+
+        Raises:
+            InvalidArgument: It cannot be read, or they do not.
+        """
+        return validation.parse(raw, self._request_type)
+
+    async def checked_stream(self, raws: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+        """Pass on a stream of requests, each checked.
+
+        Raises:
+            InvalidArgument: One breaks the contract's rules.
+        """
+        async for raw in raws:
+            yield self.checked(raw)
 
     def answering(self, handler: Any, check: Callable[[Any], Any]) -> Any:
-        async def call(request: Any, context: Any) -> Any:
+        async def call(raw: Any, context: Any) -> Any:
             started_s = time.perf_counter()
-            with self._span(context):
+            headers = headers_of(context)
+            with self._span(headers):
                 try:
-                    await self._admit(context)
-                    answer = await handler(check(request), context)
+                    await self._admit(headers)
+                    answer = await handler(check(raw), context)
                 except Exception as error:
                     refusal = rendered(error, self._method)
                 else:
-                    self._observe(started_s, "OK")
+                    self._seconds_ok.observe(time.perf_counter() - started_s)
                     return answer
                 self._observe(started_s, refusal.code.name)
                 return await context.abort_with_status(rpc_status.to_status(refusal.to_status()))
@@ -129,24 +136,25 @@ class _Call:
         return call
 
     def answering_stream(self, handler: Any, check: Callable[[Any], Any]) -> Any:
-        async def call(request: Any, context: Any) -> AsyncIterator[Any]:
+        async def call(raw: Any, context: Any) -> AsyncIterator[Any]:
             started_s = time.perf_counter()
-            with self._span(context):
+            headers = headers_of(context)
+            with self._span(headers):
                 try:
-                    await self._admit(context)
-                    async for answer in handler(check(request), context):
+                    await self._admit(headers)
+                    async for answer in handler(check(raw), context):
                         yield answer
                 except Exception as error:
                     refusal = rendered(error, self._method)
                 else:
-                    self._observe(started_s, "OK")
+                    self._seconds_ok.observe(time.perf_counter() - started_s)
                     return
                 self._observe(started_s, refusal.code.name)
                 await context.abort_with_status(rpc_status.to_status(refusal.to_status()))
 
         return call
 
-    async def _admit(self, context: Any) -> None:
+    async def _admit(self, headers: Mapping[str, str | bytes]) -> None:
         """Make the caller the task's principal.
 
         Raises:
@@ -155,8 +163,7 @@ class _Call:
         """
         caller = ANONYMOUS
         if not self._access.public:
-            authorization = metadata_value(context, "authorization")
-            caller = await self._authenticator.principal(authorization)
+            caller = await self._authenticator.principal(_text(headers, "authorization"))
             if self._roles.isdisjoint(caller.roles):
                 raise PermissionDenied(
                     f"{caller.subject} does not hold {self._access.permission}",
@@ -164,20 +171,22 @@ class _Call:
                 )
         enter(caller, self._method)
 
-    def _span(self, context: Any) -> Any:
-        parent = metadata_value(context, telemetry.TRACEPARENT_HEADER)
+    def _span(self, headers: Mapping[str, str | bytes]) -> telemetry.span:
+        parent = _text(headers, telemetry.TRACEPARENT_HEADER)
         return telemetry.span(self._method, parent=parent, kind=SpanKind.SERVER)
 
     def _observe(self, started_s: float, code: str) -> None:
         telemetry.RPC_SECONDS.labels(self._method, code).observe(time.perf_counter() - started_s)
 
 
-def metadata_value(context: Any, key: str) -> str:
-    """Return a header of the call, or ""."""
-    for name, value in context.invocation_metadata() or ():
-        if name == key:
-            return value if isinstance(value, str) else ""
-    return ""
+def headers_of(context: Any) -> dict[str, str | bytes]:
+    """Return the call's headers; of one that is given twice, the last."""
+    return dict(context.invocation_metadata() or ())
+
+
+def _text(headers: Mapping[str, str | bytes], key: str) -> str:
+    value = headers.get(key, "")
+    return value if isinstance(value, str) else ""
 
 
 def rendered(error: Exception, method: str) -> DomainError:

@@ -12,6 +12,14 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 ERROR_DOMAIN = "ironloop"
 
+# A status travels in HTTP/2 trailers, of which clients take 8 KiB: percent-encoded text and
+# base64 of the details included. A refusal that quotes a caller's text must stay below that.
+MESSAGE_BYTES_MAX = 600
+METADATA_BYTES_MAX = 200
+VIOLATIONS_MAX = 10
+FIELD_BYTES_MAX = 120
+DESCRIPTION_BYTES_MAX = 160
+
 
 class DomainError(Exception):
     """A refusal that the caller can act on.
@@ -36,10 +44,16 @@ class DomainError(Exception):
     def to_status(self) -> status_pb2.Status:
         """Return the wire form, with one ErrorInfo first."""
         info = error_details_pb2.ErrorInfo(
-            reason=self.reason, domain=ERROR_DOMAIN, metadata=self.metadata
+            reason=self.reason,
+            domain=ERROR_DOMAIN,
+            metadata={
+                key: shortened(value, METADATA_BYTES_MAX) for key, value in self.metadata.items()
+            },
         )
         return status_pb2.Status(
-            code=self.code.value[0], message=self.message, details=[pack(info), *self.details()]
+            code=self.code.value[0],
+            message=shortened(self.message, MESSAGE_BYTES_MAX),
+            details=[pack(info), *self.details()],
         )
 
     @property
@@ -60,9 +74,9 @@ class InvalidArgument(DomainError):
 
     @classmethod
     def many(cls, violations: list[tuple[str, str]]) -> "InvalidArgument":
-        """Return one refusal that names every (field, description)."""
+        """Return one refusal that names every (field, description), up to a limit."""
         error = cls(*violations[0])
-        error.violations = violations
+        error.violations = violations = violations[:VIOLATIONS_MAX]
         error.message = "; ".join(f"{field}: {description}" for field, description in violations)
         return error
 
@@ -73,7 +87,8 @@ class InvalidArgument(DomainError):
                 error_details_pb2.BadRequest(
                     field_violations=[
                         error_details_pb2.BadRequest.FieldViolation(
-                            field=field, description=description
+                            field=shortened(field, FIELD_BYTES_MAX),
+                            description=shortened(description, DESCRIPTION_BYTES_MAX),
                         )
                         for field, description in self.violations
                     ]
@@ -112,7 +127,9 @@ class PreconditionFailed(DomainError):
     def details(self) -> list[any_pb2.Any]:
         """Return the PreconditionFailure that names the subject."""
         violation = error_details_pb2.PreconditionFailure.Violation(
-            type=self.reason, subject=self.subject, description=self.message
+            type=self.reason,
+            subject=shortened(self.subject, METADATA_BYTES_MAX),
+            description=shortened(self.message, MESSAGE_BYTES_MAX),
         )
         return [pack(error_details_pb2.PreconditionFailure(violations=[violation]))]
 
@@ -192,7 +209,12 @@ class Internal(DomainError):
 
 
 class StoredRefusal(DomainError):
-    """A refusal given before, in its wire form."""
+    """A refusal given before, in its wire form; only definite ones are kept."""
+
+    @property
+    def is_definite(self) -> bool:
+        """Always: no other refusal is kept."""
+        return True
 
     def __init__(self, status: status_pb2.Status) -> None:
         info = error_info(status)
@@ -219,6 +241,16 @@ DEFINITE_CODES = frozenset(
         grpc.StatusCode.OUT_OF_RANGE,
     }
 )
+
+
+def shortened(text: str, bytes_max: int) -> str:
+    """Return a text cut to `bytes_max` bytes of UTF-8."""
+    if len(text) * 4 <= bytes_max:
+        return text
+    encoded = text.encode(errors="replace")
+    if len(encoded) <= bytes_max:
+        return text
+    return encoded[: bytes_max - 3].decode(errors="ignore") + "…"
 
 
 def pack(message: error_details_pb2.ErrorInfo | object) -> any_pb2.Any:

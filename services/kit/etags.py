@@ -1,15 +1,23 @@
 """Entity tags: a row's version on the wire (AIP-154)."""
 
-from services.kit.errors import Aborted
+import grpc
+
+from services.kit.errors import DomainError
 
 
-class EtagMismatch(Aborted):
-    """The resource changed since the caller read it."""
+class EtagMismatch(DomainError):
+    """The resource changed since the caller read it; to repeat the call as it is would not help."""
 
+    code = grpc.StatusCode.ABORTED
     reason = "ETAG_MISMATCH"
 
     def __init__(self, given: str, present: str) -> None:
         super().__init__(f"etag {given} is no longer true, the present one is {present}")
+
+    @property
+    def is_definite(self) -> bool:
+        """Always: the etag that was given will not come back."""
+        return True
 
 
 def etag(version: int) -> str:

@@ -29,8 +29,11 @@ class HealthWatch:
     async def run(self) -> None:
         """Check until cancelled."""
         while True:
-            await self.check()
             await asyncio.sleep(CHECK_EVERY_S)
+            try:
+                await self.check()
+            except Exception as error:
+                log.error("health_check_failed", exc_info=error)
 
     async def check(self) -> None:
         """Look once and publish what was seen."""

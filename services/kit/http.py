@@ -7,6 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+STOP_LOOK_S = 0.1  # how long a stop waits for the thread to see it
+
 Document = tuple[str, bytes]  # content type, body
 
 
@@ -18,7 +20,9 @@ class HttpListener:
         routes = {"/metrics": _metrics, **documents}
         self._server = ThreadingHTTPServer((host, int(port)), _handler(routes))
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(STOP_LOOK_S,), daemon=True
+        )
 
     @property
     def address(self) -> str:

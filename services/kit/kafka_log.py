@@ -5,18 +5,23 @@ meet asyncio's.
 """
 
 import asyncio
+import contextlib
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import CancelledError
 from concurrent.futures import Future as ThreadFuture
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
 from services.kit import telemetry
 from services.kit.connection import Row
+from services.kit.errors import Unavailable
 from services.kit.waiting import backoff_s
 
 DELIVERY_TIMEOUT_MS = 10_000  # then the relay reads the outbox again
@@ -26,6 +31,8 @@ POLL_RECORDS_MAX = 500
 FETCH_BYTES_MAX = 4 * 1024 * 1024
 SESSION_TIMEOUT_MS = 10_000
 CLOSE_TIMEOUT_S = 5.0
+LAG_TIMEOUT_S = 5.0
+LAG_EVERY_S = 5.0  # between two looks for /metrics
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +47,15 @@ class Record:
     key: str
     headers: Mapping[str, str]
     payload: bytes
+
+
+class BrokerUnavailable(Unavailable):
+    """The broker does not answer."""
+
+    reason = "BROKER_UNAVAILABLE"
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"the broker does not answer ({type(error).__name__})")
 
 
 class KafkaEventLog:
@@ -70,34 +86,39 @@ class KafkaEventLog:
     async def close(self) -> None:
         """Close the producer."""
         if self._producer is not None:
-            await asyncio.to_thread(self._producer.close, timeout=CLOSE_TIMEOUT_S)
+            with contextlib.suppress(KafkaError):
+                await asyncio.to_thread(self._producer.close, timeout=CLOSE_TIMEOUT_S)
 
     def _publish(self, rows: Sequence[Row]) -> int:
         acknowledged = 0
+        futures: list[Any] = []
         try:
-            producer = self._connected()
-            futures = [
-                producer.send(
-                    f"{self._prefix}{row['topic']}",
-                    key=row["key"].encode(),
-                    value=row["payload"],
-                    headers=[(name, text.encode()) for name, text in row["headers"].items()],
-                )
-                for row in rows
-            ]
-            producer.flush(timeout=DELIVERY_TIMEOUT_MS / 1000)
-            for future in futures:
-                future.get(timeout=DELIVERY_TIMEOUT_MS / 1000)
-                acknowledged += 1
-        except KafkaError as error:
+            try:
+                for row in rows:
+                    futures.append(self._send(row))
+            finally:
+                # Where a row could not be handed over, those before it are still awaited.
+                for future in futures:
+                    future.get(timeout=DELIVERY_TIMEOUT_MS / 1000)
+                    acknowledged += 1
+        except (KafkaError, OSError) as error:
             log.warning("publish_failed", error=repr(error), acknowledged=acknowledged)
             self._drop()
         return acknowledged
+
+    def _send(self, row: Row) -> Any:
+        return self._connected().send(
+            f"{self._prefix}{row['topic']}",
+            key=row["key"].encode(),
+            value=row["payload"],
+            headers=[(name, text.encode()) for name, text in row["headers"].items()],
+        )
 
     def _connected(self) -> Any:
         if self._producer is None:
             self._producer = KafkaProducer(
                 bootstrap_servers=self._bootstrap,
+                bootstrap_timeout_ms=REQUEST_TIMEOUT_MS,
                 client_id=self._client_id,
                 acks="all",
                 enable_idempotence=True,
@@ -111,9 +132,14 @@ class KafkaEventLog:
 
     def _drop(self) -> None:
         """Forget a producer that failed: what it still holds must not overtake the next try."""
-        if self._producer is not None:
-            self._producer.close(timeout=0)
-            self._producer = None
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        # To close one flushes it first, and raises where that fails, with the sender still alive.
+        with contextlib.suppress(KafkaError):
+            producer.close(timeout=0)
+        if producer._sender is not None:
+            producer._sender.force_close()
 
 
 Apply = Callable[[Sequence[Record]], Coroutine[Any, Any, None]]
@@ -130,8 +156,10 @@ class KafkaFeed:
         self._topics = [f"{prefix}{topic}" for topic in topics]
         self._prefix = prefix
         self._stopping = threading.Event()
+        self._applying: ThreadFuture[None] | None = None
         self._lag_asked: list[ThreadFuture[int]] = []
         self._lag_lock = threading.Lock()
+        self._lag_seen_at_s = 0.0
         self._thread: threading.Thread | None = None
 
     def start(self, apply: Apply, loop: asyncio.AbstractEventLoop) -> None:
@@ -144,15 +172,26 @@ class KafkaFeed:
     async def stop(self) -> None:
         """Stop reading; what is not committed is read again by the next start."""
         self._stopping.set()
+        applying = self._applying
+        if applying is not None:
+            applying.cancel()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join, CLOSE_TIMEOUT_S)
 
     async def lag(self) -> int:
-        """Return how many records are in the topics and not yet applied."""
+        """Return how many records are in the topics and not yet applied.
+
+        Raises:
+            BrokerUnavailable: The broker does not answer.
+        """
         answer: ThreadFuture[int] = ThreadFuture()
         with self._lag_lock:
             self._lag_asked.append(answer)
-        return await asyncio.wrap_future(answer)
+        try:
+            async with asyncio.timeout(LAG_TIMEOUT_S):
+                return await asyncio.wrap_future(answer)
+        except (KafkaError, TimeoutError) as error:
+            raise BrokerUnavailable(error) from error
 
     def _run(self, apply: Apply, loop: asyncio.AbstractEventLoop) -> None:
         failures = 0
@@ -161,6 +200,9 @@ class KafkaFeed:
             try:
                 consumer = self._connect()
                 self._read(consumer, apply, loop)
+                failures = 0
+            except CancelledError:
+                continue
             except (KafkaError, OSError) as error:
                 log.warning("feed_waited", group=self._group, error=repr(error))
                 self._stopping.wait(backoff_s(failures, base_s=0.1, max_s=5.0))
@@ -171,11 +213,13 @@ class KafkaFeed:
                 failures += 1
             finally:
                 if consumer is not None:
-                    consumer.close()
+                    with contextlib.suppress(KafkaError, OSError):
+                        consumer.close(timeout_ms=int(CLOSE_TIMEOUT_S * 1000))
 
     def _connect(self) -> Any:
         consumer = KafkaConsumer(
             bootstrap_servers=self._bootstrap,
+            bootstrap_timeout_ms=REQUEST_TIMEOUT_MS,
             group_id=self._group,
             client_id=self._group,
             enable_auto_commit=False,
@@ -192,26 +236,52 @@ class KafkaFeed:
         while not self._stopping.is_set():
             polled = consumer.poll(timeout_ms=POLL_MS)
             for partition in sorted(polled, key=lambda at: (at.topic, at.partition)):
-                records = [_record(raw, self._prefix) for raw in polled[partition]]
-                asyncio.run_coroutine_threadsafe(apply(records), loop).result()
-                consumer.commit()
+                raws = polled[partition]
+                self._apply([_record(raw, self._prefix) for raw in raws], apply, loop)
+                # This partition's offset only: others of the same poll are not applied yet.
+                consumer.commit({partition: OffsetAndMetadata(raws[-1].offset + 1)})
             self._answer_lag(consumer)
 
+    def _apply(
+        self, records: Sequence[Record], apply: Apply, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        if self._stopping.is_set():
+            raise CancelledError
+        self._applying = asyncio.run_coroutine_threadsafe(apply(records), loop)
+        self._applying.result()
+        self._applying = None
+
     def _answer_lag(self, consumer: Any) -> None:
+        """Look how far the topics are ahead: when somebody asks, and now and then for /metrics."""
         with self._lag_lock:
             asked, self._lag_asked = self._lag_asked, []
-        if not asked:
+        is_time = time.monotonic() - self._lag_seen_at_s > LAG_EVERY_S
+        if not asked and not is_time:
             return
-        total = 0
-        partitions: set[TopicPartition] = consumer.assignment()
-        ends = consumer.end_offsets(partitions) if partitions else {}
-        for partition in partitions:
-            behind = max(0, ends[partition] - consumer.position(partition))
-            telemetry.CONSUMER_LAG.labels(partition.topic.removeprefix(self._prefix)).set(behind)
-            total += behind
+        self._lag_seen_at_s = time.monotonic()
+        try:
+            total = self._measure_lag(consumer)
+        except KafkaError as error:
+            for answer in asked:
+                answer.set_exception(error)
+            raise
         for answer in asked:
-            # Without an assignment nothing is known: say that there is something to wait for.
-            answer.set_result(total if partitions else 1)
+            if answer.set_running_or_notify_cancel():
+                answer.set_result(total)
+
+    def _measure_lag(self, consumer: Any) -> int:
+        partitions: set[TopicPartition] = consumer.assignment()
+        if not partitions:
+            return 1  # nothing is known before the group has formed, so there may be something
+        ends = consumer.end_offsets(partitions)
+        behind: Counter[str] = Counter()
+        for partition in partitions:
+            topic = partition.topic.removeprefix(self._prefix)
+            position = consumer.position(partition, timeout_ms=REQUEST_TIMEOUT_MS) or 0
+            behind[topic] += max(0, ends[partition] - position)
+        for topic, count in behind.items():
+            telemetry.CONSUMER_LAG.labels(topic).set(count)
+        return behind.total()
 
 
 def _record(raw: Any, prefix: str) -> Record:

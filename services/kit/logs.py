@@ -1,8 +1,10 @@
 """Structured logs: one event a line, JSON, with the trace it belongs to."""
 
+import json
 import logging
 import sys
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -25,12 +27,30 @@ def start_logging(service: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)
-    logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format=_LIBRARY_FORMAT)
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_LibraryLine(service))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
-_LIBRARY_FORMAT = (
-    '{"level": "%(levelname)s", "logger": "%(name)s", "event": "library_said"} %(message)s'
-)
+class _LibraryLine(logging.Formatter):
+    """What a library says, as a line of the same shape."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "service": self._service,
+            "event": "library_said",
+            "logger": record.name,
+            "message": record.getMessage(),
+            "level": record.levelname.lower(),
+            "timestamp": datetime.fromtimestamp(record.created, tz=UTC).isoformat(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
 
 
 def _add_trace(

@@ -1,7 +1,7 @@
 """Long-running operations as rows: progress, cancellation, and a checkpoint to resume from."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -74,7 +74,7 @@ async def get(connection: Connection, operation_id: UUID, *, viewer: Principal) 
         NotFound: There is none, or it is another party's.
     """
     row = await connection.fetchrow(
-        "select * from operation where id = $1 and ($2 or party = $3)",
+        "select * from operation where id = $1 and ($2 or (party = $3 and party <> ''))",
         operation_id,
         viewer.sees_all,
         viewer.party,
@@ -106,10 +106,10 @@ async def request_cancel(tx: Transaction, operation_id: UUID, *, viewer: Princip
 
 
 async def checkpoint(
-    connection: Connection, operation_id: UUID, *, items_done: int, state: dict[str, Any]
+    tx: Transaction, operation_id: UUID, *, items_done: int, state: dict[str, Any]
 ) -> bool:
     """Keep progress, and return whether the operation shall go on."""
-    go_on: bool = await connection.fetchval(
+    go_on: bool = await tx.connection.fetchval(
         """
         update operation set items_done = $2, checkpoint = $3, update_time = $4
         where id = $1 returning not cancel_requested
@@ -117,20 +117,20 @@ async def checkpoint(
         operation_id,
         items_done,
         state,
-        datetime.now(UTC),
+        tx.now,
     )
     return go_on
 
 
 async def finish(
-    connection: Connection,
+    tx: Transaction,
     operation_id: UUID,
     *,
     response: Message | None = None,
     error: status_pb2.Status | None = None,
 ) -> None:
     """End an operation with its result, or with why it failed."""
-    await connection.execute(
+    await tx.connection.execute(
         """
         update operation set done = true, response = $2, error = $3, update_time = $4
         where id = $1 and not done
@@ -138,7 +138,7 @@ async def finish(
         operation_id,
         None if response is None else pack(response).SerializeToString(),
         None if error is None else error.SerializeToString(),
-        datetime.now(UTC),
+        tx.now,
     )
 
 

@@ -1,6 +1,7 @@
 """The operator's view of a service: business date, rest, sagas, long-running operations."""
 
-from datetime import date, datetime
+import asyncio
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from services.kit.kafka_log import KafkaFeed
 from services.kit.principals import principal
 from services.kit.relay import count_outbox
 from services.kit.runtime import Runtime
+from services.kit.saga_runner import SagaRunner
 from services.kit.sagas import Saga
 from services.kit.timer_runner import TimerRunner
 
@@ -36,38 +38,61 @@ class BusinessDateBackwards(InvalidArgument):
 
     reason = "BUSINESS_DATE_BACKWARDS"
 
-    def __init__(self, asked: date, present: date) -> None:
-        super().__init__(
-            "business_date", f"must lie in {present} to {DAYS_AHEAD_MAX} days ahead, not {asked}"
-        )
+    def __init__(self, asked: date, present: date, *, days_ahead: int) -> None:
+        last = present + timedelta(days=DAYS_AHEAD_MAX - days_ahead)
+        super().__init__("business_date", f"must lie in {present} to {last}, not {asked}")
 
 
 class OperatorRpc(operator_pb2_grpc.OperatorServiceServicer):
     """Serves ironloop.kit.v1.OperatorService over this service's own database."""
 
-    def __init__(self, runtime: Runtime, timer_runner: TimerRunner, feed: KafkaFeed | None) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        timer_runner: TimerRunner,
+        saga_runner: SagaRunner,
+        feed: KafkaFeed | None,
+    ) -> None:
         self._runtime = runtime
         self._timers = timer_runner
+        self._sagas = saga_runner
         self._feed = feed
+        self._advancing = asyncio.Lock()
 
     async def AdvanceBusinessDate(
         self, request: operator_pb2.AdvanceBusinessDateRequest, context: Any
     ) -> operator_pb2.AdvanceBusinessDateResponse:
-        """Move the business date and drain the timers that fall due."""
+        """Move the business date and drain the timers that fall due, day by day."""
         clock = self._runtime.clock
         if self._runtime.settings.environment != "local":
             raise NotLocal("AdvanceBusinessDate")
         asked = wire.to_date(request.business_date, field="business_date")
-        days = (asked - clock.today()).days
-        if days < 0 or clock.days_ahead + days > DAYS_AHEAD_MAX:
-            raise BusinessDateBackwards(asked, clock.today())
-        days_ahead = clock.days_ahead + days
-        await self._runtime.database.run(lambda tx: write_days_ahead(tx.connection, days_ahead))
-        clock.days_ahead = days_ahead
-        fired = await self._timers.drain()
+        async with self._advancing:
+            days = (asked - clock.today()).days
+            if days < 0 or clock.days_ahead + days > DAYS_AHEAD_MAX:
+                raise BusinessDateBackwards(asked, clock.today(), days_ahead=clock.days_ahead)
+            target = clock.days_ahead + days
+            fired = await self._timers.drain()
+            while clock.days_ahead < target:
+                await self._move_clock(await self._next_stop(target))
+                fired += await self._timers.drain()
         return operator_pb2.AdvanceBusinessDateResponse(
             business_date=wire.date(clock.today()), timers_fired=fired
         )
+
+    async def _next_stop(self, target: int) -> int:
+        """Return the days ahead at which the next timer is due, at most `target`."""
+        clock = self._runtime.clock
+        async with self._runtime.database.read() as connection:
+            due_at = await timers.next_due_at(connection, after=clock.now())
+        if due_at is None:
+            return target
+        days = -(-(due_at - clock.now()) // timedelta(days=1))
+        return min(target, clock.days_ahead + max(1, days))
+
+    async def _move_clock(self, days_ahead: int) -> None:
+        await self._runtime.database.run(lambda tx: write_days_ahead(tx.connection, days_ahead))
+        self._runtime.clock.days_ahead = days_ahead
 
     async def GetQuiescence(
         self, request: operator_pb2.GetQuiescenceRequest, context: Any
@@ -103,7 +128,8 @@ class OperatorRpc(operator_pb2_grpc.OperatorServiceServicer):
             request, page, rows, key=lambda saga: (saga.create_time, saga.id)
         )
         return operator_pb2.ListSagasResponse(
-            sagas=[_saga(saga) for saga in kept], next_page_token=token
+            sagas=[_saga(saga, step=self._sagas.step_name(saga)) for saga in kept],
+            next_page_token=token,
         )
 
     async def GetOperation(
@@ -140,13 +166,13 @@ async def write_days_ahead(connection: Connection, days_ahead: int) -> None:
     await connection.execute("update business_clock set days_ahead = $1", days_ahead)
 
 
-def _saga(saga: Saga) -> operator_pb2.Saga:
+def _saga(saga: Saga, *, step: str) -> operator_pb2.Saga:
     return operator_pb2.Saga(
         name=saga.name,
         kind=saga.kind,
         subject=saga.subject,
         state=wire.enum_number(operator_pb2.SagaState, saga.state, prefix=_STATE_PREFIX),
-        step=str(saga.step),
+        step=step,
         attempts=saga.attempts,
         last_error=saga.last_error,
         create_time=wire.instant(saga.create_time),

@@ -6,7 +6,7 @@ import hmac
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
@@ -50,7 +50,10 @@ class Pages:
 
         Raises:
             InvalidPageToken: The token is forged, or was made for another caller, rpc or filter.
+            InvalidArgument: The page size is negative.
         """
+        if request.page_size < 0:
+            raise InvalidArgument("page_size", "must be zero or more")
         limit = min(request.page_size or PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)
         if not request.page_token:
             return Page(limit, None)
@@ -60,7 +63,7 @@ class Pages:
             if not hmac.compare_digest(signature, self._sign(request, body)):
                 raise InvalidPageToken
             return Page(limit, tuple(_thaw(part) for part in json.loads(body)))
-        except ValueError as error:
+        except (ValueError, KeyError) as error:
             raise InvalidPageToken from error
 
     def cut(
@@ -74,7 +77,7 @@ class Pages:
 
     def next_token(self, request: Any, last: Key) -> str:
         """Return the token that continues after the row whose sort key is `last`."""
-        body = json.dumps([_freeze(part) for part in last]).encode()
+        body = json.dumps([_freeze(part) for part in last], ensure_ascii=False).encode()
         return base64.urlsafe_b64encode(self._sign(request, body) + body).decode()
 
     def _sign(self, request: Any, body: bytes) -> bytes:
@@ -94,17 +97,21 @@ class Pages:
 
 
 def _freeze(part: Any) -> list[str]:
-    if isinstance(part, datetime):
-        return ["instant", part.isoformat()]
-    if isinstance(part, bool) or not isinstance(part, int | str | UUID | Decimal):
-        raise TypeError(f"{part!r} cannot be part of a page token")
-    return [type(part).__name__, str(part)]
+    if isinstance(part, bool):
+        raise TypeError("a truth value cannot be part of a page token")
+    if isinstance(part, datetime | date):
+        return ["instant" if isinstance(part, datetime) else "date", part.isoformat()]
+    for kind in (int, str, UUID, Decimal):
+        if isinstance(part, kind):
+            return [kind.__name__, str(part)]
+    raise TypeError(f"{part!r} cannot be part of a page token")
 
 
 def _thaw(part: Any) -> Any:
     kind, text = part
     thaw: dict[str, Callable[[str], Any]] = {
         "instant": datetime.fromisoformat,
+        "date": date.fromisoformat,
         "int": int,
         "str": str,
         "UUID": UUID,

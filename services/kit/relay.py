@@ -16,7 +16,7 @@ from services.kit.connection import Connection, Row, set_up
 from services.kit.waiting import backoff_s, wait_until_set
 
 LEADER_LOCK = 0x1705_0B0C
-POLL_S = 0.1
+POLL_S = 0.2  # finds what another replica committed, or a process that died after its commit
 BATCH_MAX = 500
 RETRY_BASE_S = 0.1
 RETRY_MAX_S = 5.0
@@ -51,7 +51,7 @@ class Relay:
                     await self._lead(connection)
                 finally:
                     connection.terminate()
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except Exception as error:
                 log.warning("relay_waited", error=repr(error))
                 await asyncio.sleep(backoff_s(failures, base_s=RETRY_BASE_S, max_s=RETRY_MAX_S))
                 failures += 1
@@ -64,7 +64,8 @@ class Relay:
         while True:
             self.woken.clear()
             rows = await read_outbox(connection, limit=BATCH_MAX)
-            telemetry.OUTBOX_ROWS.set(len(rows))
+            full = len(rows) == BATCH_MAX
+            telemetry.OUTBOX_ROWS.set(await count_outbox(connection) if full else len(rows))
             if not rows:
                 await wait_until_set(self.woken, timeout_s=POLL_S)
                 continue

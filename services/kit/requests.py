@@ -123,23 +123,29 @@ class Commands:
                 await asyncio.shield(self._drive(outcome.id))
         except TimeoutError as error:
             raise RequestRunning from error
-        return await self._database.run(lambda tx: _find(tx.connection, key))
+        async with self._database.read() as connection:
+            return await _find(connection, key)
 
     async def _guarded(self, key: _Key, once: Callable[[Transaction], Awaitable[Any]]) -> Any:
+        """Run `once`, and keep its definite refusal.
+
+        The first call may commit between our look for its record and our lock. Then the work
+        meets its effect, as a duplicate or as a refusal, and the first call's answer is given.
+        """
         try:
             try:
                 return await self._database.run(once)
-            except asyncpg.UniqueViolationError as error:
-                if error.constraint_name != "request_record_pkey":
-                    raise
-                # The first call committed between our look and our write; its answer is there.
+            except asyncpg.UniqueViolationError:
                 return await self._database.run(once)
-        except StoredRefusal:
+        except (StoredRefusal, RequestIdReused):
             raise
         except DomainError as refusal:
-            if refusal.is_definite and not isinstance(refusal, RequestIdReused):
-                await self._database.run(_storing(key, refusal))
-            raise
+            if not refusal.is_definite:
+                raise
+            earlier = await self._database.run(_storing(key, refusal))
+            if earlier is None:
+                raise
+            return earlier
 
 
 async def finish(
@@ -159,8 +165,14 @@ async def finish(
 
 
 async def forget_old(connection: Connection) -> None:
-    """Remove records older than a client may still retry."""
-    await connection.execute("delete from request_record where create_time < now() - $1", KEPT_FOR)
+    """Remove records older than a client may still retry; one whose saga still runs stays."""
+    await connection.execute(
+        """
+        delete from request_record where create_time < now() - $1::interval
+            and (response is not null or refusal is not null)
+        """,
+        KEPT_FOR,
+    )
 
 
 def _key(request: Any) -> _Key:
@@ -240,14 +252,14 @@ async def _store(
     )
 
 
-def _storing(key: _Key, refusal: DomainError) -> Callable[[Transaction], Awaitable[None]]:
-    """Return the work that keeps a refusal as the request's answer."""
+def _storing(key: _Key, refusal: DomainError) -> Callable[[Transaction], Awaitable[Message | None]]:
+    """Return the work that keeps a refusal as the answer, or gives the one that is there."""
 
-    async def store(tx: Transaction) -> None:
-        await tx.connection.execute(
+    async def store(tx: Transaction) -> Message | None:
+        stored = await tx.connection.fetchval(
             """
             insert into request_record (principal, method, request_id, request_sha256, refusal)
-            values ($1, $2, $3, $4, $5) on conflict do nothing
+            values ($1, $2, $3, $4, $5) on conflict do nothing returning true
             """,
             key.principal,
             key.method,
@@ -255,6 +267,7 @@ def _storing(key: _Key, refusal: DomainError) -> Callable[[Transaction], Awaitab
             key.sha256,
             refusal.to_status().SerializeToString(),
         )
+        return None if stored else await _find(tx.connection, key)
 
     return store
 

@@ -2,10 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-import asyncpg
 import structlog
 from google.protobuf.message import Message
 from google.rpc import status_pb2
@@ -22,6 +21,11 @@ from services.kit.waiting import backoff_s
 
 RETRY_BASE_S = 0.1
 RETRY_MAX_S = 5.0
+LOOK_EVERY_S = 5.0
+# A saga that nobody has tried for this long lost its runner: its process died, or was cancelled
+# between the commit and the start. Longer than a step's retries and a peer's deadline together.
+ORPHANED_AFTER = timedelta(seconds=20)
+ERROR_CHARACTERS_MAX = 1_000
 
 log = structlog.get_logger(__name__)
 
@@ -45,8 +49,27 @@ class SagaRunner:
 
     async def recover(self) -> None:
         """Take up every saga that a stopped process left under way."""
+        await self._take_up(untouched_for=timedelta())
+
+    async def run(self) -> None:
+        """Take up orphaned sagas, now and then, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            try:
+                await self._take_up(untouched_for=ORPHANED_AFTER)
+            except Exception as error:
+                log.warning("orphaned_sagas_not_read", error=repr(error))
+
+    def step_name(self, saga: Saga) -> str:
+        """Return the name of the step that is next, or was last."""
+        kind = self._kinds.get(saga.kind)
+        if kind is None:
+            return str(saga.step)
+        return kind.steps[min(max(saga.step, 0), len(kind.steps) - 1)].name
+
+    async def _take_up(self, *, untouched_for: timedelta) -> None:
         async with self._runtime.database.read() as connection:
-            for saga_id in await sagas.list_running(connection):
+            for saga_id in await sagas.list_running(connection, untouched_for=untouched_for):
                 self.start(saga_id)
 
     async def stop(self) -> None:
@@ -71,7 +94,13 @@ class SagaRunner:
             except Exception as error:
                 # Whatever went wrong, nothing is known to have been refused: the same step is
                 # tried again under the same ids, for as long as it takes.
-                log.warning("saga_step_failed", saga=str(saga_id), error=repr(error))
+                expected = isinstance(error, DomainError)
+                log.warning(
+                    "saga_step_failed",
+                    saga=str(saga_id),
+                    error=repr(error),
+                    exc_info=None if expected else error,
+                )
                 await self._note(saga, error)
                 await asyncio.sleep(backoff_s(failures, base_s=RETRY_BASE_S, max_s=RETRY_MAX_S))
                 failures += 1
@@ -108,6 +137,7 @@ class SagaRunner:
             saga,
             step=saga.step + 1,
             facts=facts,
+            at=tx.now,
             state="DONE" if is_last else "RUNNING",
         )
         if moved is None:
@@ -126,7 +156,7 @@ class SagaRunner:
 
         async def turn(tx: Transaction) -> None:
             moved = await sagas.move(
-                tx.connection, saga, step=last_taken, facts=saga.facts, refusal=status
+                tx.connection, saga, step=last_taken, facts=saga.facts, at=tx.now, refusal=status
             )
             if moved is not None and last_taken < 0:
                 await self._end_refused(tx, kind, moved)
@@ -139,7 +169,7 @@ class SagaRunner:
 
         async def step_back(tx: Transaction) -> None:
             moved = await sagas.move(
-                tx.connection, saga, step=max(saga.step - 1, -1), facts=saga.facts
+                tx.connection, saga, step=max(saga.step - 1, -1), facts=saga.facts, at=tx.now
             )
             if moved is not None and moved.step < 0:
                 await self._end_refused(tx, kind, moved)
@@ -150,7 +180,9 @@ class SagaRunner:
         status = status_pb2.Status.FromString(saga.refusal or b"")
         if kind.on_refused:
             await kind.on_refused(tx, saga, StoredRefusal(status))
-        await sagas.move(tx.connection, saga, step=saga.step, facts=saga.facts, state="REFUSED")
+        await sagas.move(
+            tx.connection, saga, step=saga.step, facts=saga.facts, at=tx.now, state="REFUSED"
+        )
         await requests.finish(tx.connection, saga.id, refusal=saga.refusal)
 
     async def _note(self, saga: Saga | None, error: Exception) -> None:
@@ -158,12 +190,15 @@ class SagaRunner:
             return
         try:
             await self._runtime.database.run(lambda tx: self._note_in(tx, saga, error))
-        except (DomainError, asyncpg.PostgresError) as unnoted:
+        except Exception as unnoted:
             log.warning("saga_failure_not_noted", saga=saga.name, error=repr(unnoted))
 
     async def _note_in(self, tx: Transaction, saga: Saga, error: Exception) -> None:
-        await sagas.note_failure(tx.connection, saga, error=str(error) or repr(error))
-        if datetime.now(UTC) - made_at(saga.id) < self._kinds[saga.kind].stuck_after:
+        text = (str(error) or repr(error)).replace("\0", "")[:ERROR_CHARACTERS_MAX]
+        await sagas.note_failure(tx.connection, saga, error=text)
+        kind = self._kinds.get(saga.kind)
+        stuck_after = kind.stuck_after if kind else sagas.STUCK_AFTER
+        if datetime.now(UTC) - made_at(saga.id) < stuck_after:
             return
         if await sagas.note_stuck(tx.connection, saga):
             await tx.emit(
@@ -173,7 +208,7 @@ class SagaRunner:
                     service=self._runtime.service,
                     kind=saga.kind,
                     subject=saga.subject,
-                    step=self._kinds[saga.kind].steps[max(saga.step, 0)].name,
-                    last_error=str(error),
+                    step=self.step_name(saga),
+                    last_error=text,
                 )
             )

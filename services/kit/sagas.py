@@ -7,7 +7,7 @@ moves the saga on. A definite refusal undoes the steps before it, backwards, and
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -47,6 +47,8 @@ class Saga:
         facts: What it was started with and what its steps learned.
         actor: The user or service that asked for it.
         create_time: When it began, domain time; its transfer ids carry this instant.
+        update_time: When it last moved, domain time.
+        touched_time: When it was last tried, real time; an old one has lost its runner.
     """
 
     id: UUID
@@ -64,6 +66,7 @@ class Saga:
     stuck_reported: bool
     create_time: datetime
     update_time: datetime
+    touched_time: datetime
 
     @property
     def name(self) -> str:
@@ -106,6 +109,7 @@ class SagaKind:
 
     Attributes:
         answer: The response that the command which began it gives; read after the last step.
+            A kind that `commands.run_saga` begins must have one.
         on_refused: The effect here once everything is undone.
         stuck_after: How long it may take before it is reported as stuck.
     """
@@ -133,8 +137,9 @@ async def insert(
     """
     row = await connection.fetchrow(
         """
-        insert into saga (id, kind, subject, state, step, facts, actor, traceparent, create_time)
-        values ($1, $2, $3, 'RUNNING', 0, $4, $5, $6, $7)
+        insert into saga
+            (id, kind, subject, state, step, facts, actor, traceparent, create_time, update_time)
+        values ($1, $2, $3, 'RUNNING', 0, $4, $5, $6, $7, $7)
         on conflict (kind, subject) where state = 'RUNNING' do nothing returning *
         """,
         new_id(),
@@ -158,9 +163,21 @@ async def get(connection: Connection, saga_id: UUID) -> Saga:
     return _saga(row)
 
 
-async def list_running(connection: Connection) -> list[UUID]:
-    """Return the ids of the sagas that are under way, the oldest first."""
-    rows = await connection.fetch("select id from saga where state = 'RUNNING' order by id")
+async def list_running(
+    connection: Connection, *, untouched_for: timedelta = timedelta()
+) -> list[UUID]:
+    """Return the ids of the sagas that are under way, the oldest first.
+
+    Args:
+        untouched_for: Only those that nobody has tried for this long of real time.
+    """
+    rows = await connection.fetch(
+        """
+        select id from saga
+        where state = 'RUNNING' and touched_time <= clock_timestamp() - $1::interval order by id
+        """,
+        untouched_for,
+    )
     return [row["id"] for row in rows]
 
 
@@ -188,6 +205,7 @@ async def move(
     *,
     step: int,
     facts: Facts,
+    at: datetime,
     state: str = "RUNNING",
     refusal: bytes | None = None,
 ) -> Saga | None:
@@ -196,7 +214,7 @@ async def move(
         """
         update saga set step = $4, facts = $5, state = $6, attempts = 0, last_error = '',
             undoing = undoing or $7::bytea is not null, refusal = coalesce($7, refusal),
-            update_time = $8
+            update_time = $8, touched_time = clock_timestamp()
         where id = $1 and step = $2 and undoing = $3 and state = 'RUNNING' returning *
         """,
         saga.id,
@@ -206,7 +224,7 @@ async def move(
         facts,
         state,
         refusal,
-        datetime.now(UTC),
+        at,
     )
     return None if row is None else _saga(row)
 
@@ -214,10 +232,12 @@ async def move(
 async def note_failure(connection: Connection, saga: Saga, *, error: str) -> None:
     """Count a failed try of the present step."""
     await connection.execute(
-        "update saga set attempts = attempts + 1, last_error = $2, update_time = $3 where id = $1",
+        """
+        update saga set attempts = attempts + 1, last_error = $2, touched_time = clock_timestamp()
+        where id = $1
+        """,
         saga.id,
         error,
-        datetime.now(UTC),
     )
 
 

@@ -1,7 +1,6 @@
 """What a service is made of, and how its parts are started and drained."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,15 +15,13 @@ from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 from ironloop.kit.v1 import operator_pb2, operator_pb2_grpc
 
-from services.kit import consumer as consumers
-from services.kit import operator, requests
+from services.kit import inbox, operator, requests
 from services.kit.calendar import CHINA
 from services.kit.clients import CHANNEL_OPTIONS, Peers
 from services.kit.clock import BusinessClock
 from services.kit.consumer import Consumer, EventHandler
 from services.kit.database import Database
 from services.kit.door import Door
-from services.kit.errors import Unavailable
 from services.kit.health import HealthWatch
 from services.kit.http import Document, HttpListener
 from services.kit.kafka_log import KafkaEventLog, KafkaFeed
@@ -170,7 +167,7 @@ async def serving(
             service=definition.name,
             dead_letters=event_log,
         )
-        background = stack.enter_context(_Background())
+        background = await stack.enter_async_context(_Background())
         feed = await _start_events(stack, background, runtime, event_log, consumer, timers, sagas)
         room = await definition.assemble(runtime)
         keys = room.keys or PublishedKeys(settings.jwks_url)
@@ -186,7 +183,7 @@ async def serving(
         )
         room.register(server)
         operator_pb2_grpc.add_OperatorServiceServicer_to_server(
-            operator.OperatorRpc(runtime, timers, feed), server
+            operator.OperatorRpc(runtime, timers, sagas, feed), server
         )
         health_servicer = HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
@@ -196,16 +193,20 @@ async def serving(
         )
 
         listener = HttpListener(settings.metrics_listen, room.documents)
-        stack.callback(listener.stop)
+        stack.push_async_callback(asyncio.to_thread, listener.stop)
         listener.start()
 
         host, _, _ = settings.listen.rpartition(":")
-        port = server.add_insecure_port(settings.listen)
+        try:
+            port = server.add_insecure_port(settings.listen)
+        except RuntimeError as error:
+            raise OSError(f"cannot listen on {settings.listen}: {error}") from error
         await server.start()
         watch = HealthWatch(health_servicer, runtime.database, names)
         await watch.check()
         background.add(watch.run())
         background.add(timers.run())
+        background.add(sagas.run())
         background.add(_keep_house(runtime.database))
         for work in room.background:
             background.add(work())
@@ -268,9 +269,11 @@ async def _start_events(
 async def _keep_house(database: Database) -> None:
     """Remove request records and inbox rows that have outlived their use."""
     while True:
-        with contextlib.suppress(Unavailable):
+        try:
             await database.run(lambda tx: requests.forget_old(tx.connection))
-            await database.run(lambda tx: consumers.forget_old(tx.connection))
+            await database.run(lambda tx: inbox.forget_old(tx.connection))
+        except Exception as error:
+            log.warning("housekeeping_failed", error=repr(error))
         await asyncio.sleep(HOUSEKEEPING_EVERY_S)
 
 
@@ -280,12 +283,13 @@ class _Background:
     def __init__(self) -> None:
         self._tasks: list[asyncio.Task[None]] = []
 
-    def __enter__(self) -> "_Background":
+    async def __aenter__(self) -> "_Background":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for task in self._tasks:
             task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def add(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

@@ -1,9 +1,11 @@
 """Traces and metrics. One trace runs through gRPC, the outbox and Kafka."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import random
+import re
+from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import TextIO
 
 from opentelemetry import context as otel_context
@@ -35,20 +37,24 @@ EVENT_DELAY_SECONDS = Histogram(
     "ironloop_event_delay_seconds", "From outbox to effect", buckets=LATENCY_BUCKETS_S
 )
 
-_tracer = trace.get_tracer("ironloop")
+_TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+
+# Set once by start_tracing; without it spans are not recorded and still passed on.
+_tracer: trace.Tracer | None = None
 
 
 class JsonLinesExporter(SpanExporter):
-    """Writes each span as one line of JSON."""
+    """Writes each span as one line of JSON: ids in hexadecimal, times in nanoseconds of UTC."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, service: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file: TextIO = path.open("a", encoding="utf-8")
+        self._service = service
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Append the spans."""
-        for span in spans:
-            self._file.write(json.dumps(json.loads(span.to_json(indent=None))) + "\n")
+        self._file.write("".join(json.dumps(self._fields(span)) + "\n" for span in spans))
         self._file.flush()
         return SpanExportResult.SUCCESS
 
@@ -56,32 +62,73 @@ class JsonLinesExporter(SpanExporter):
         """Close the file."""
         self._file.close()
 
+    def _fields(self, span: ReadableSpan) -> dict[str, str | int | None]:
+        own, parent = span.get_span_context(), span.parent
+        assert own is not None
+        return {
+            "trace_id": f"{own.trace_id:032x}",
+            "span_id": f"{own.span_id:016x}",
+            "parent_span_id": f"{parent.span_id:016x}" if parent else None,
+            "name": span.name,
+            "kind": span.kind.name,
+            "service": self._service,
+            "start_ns": span.start_time,
+            "end_ns": span.end_time,
+        }
 
-def start_tracing(service: str, path: Path | None) -> None:
+
+def start_tracing(service: str, path: Path | None) -> TracerProvider | None:
     """Record spans into `path`; without one, calls are still traced on to the next service."""
+    if path is None:
+        return None
     provider = TracerProvider(resource=Resource.create({"service.name": service}))
-    if path is not None:
-        provider.add_span_processor(BatchSpanProcessor(JsonLinesExporter(path)))
-    global _tracer  # noqa: PLW0603  (set once at start; tests leave it alone)
+    provider.add_span_processor(BatchSpanProcessor(JsonLinesExporter(path, service=service)))
+    global _tracer  # noqa: PLW0603  (the process's own, set once at its start)
     _tracer = provider.get_tracer("ironloop")
+    return provider
 
 
-@contextmanager
-def span(
-    name: str, *, parent: str = "", kind: SpanKind = SpanKind.INTERNAL
-) -> Iterator[trace.Span]:
-    """Run the block inside a span; `parent` is a W3C traceparent, or empty for the present one."""
-    remote = parse_traceparent(parent)
-    context = trace.set_span_in_context(NonRecordingSpan(remote)) if remote else None
-    with _tracer.start_as_current_span(
-        name, context=context, kind=kind, record_exception=False, set_status_on_exception=False
-    ) as current:
-        yield current
+class span:  # noqa: N801  (used as a verb: `with telemetry.span(…):`)
+    """A span around a block; `parent` is a W3C traceparent, or empty for the present span."""
+
+    __slots__ = ("_kind", "_name", "_parent", "_span", "_token")
+
+    def __init__(self, name: str, *, parent: str = "", kind: SpanKind = SpanKind.INTERNAL) -> None:
+        self._name = name
+        self._kind = kind
+        self._parent = parent
+
+    def __enter__(self) -> None:
+        remote = parse_traceparent(self._parent)
+        context = otel_context.get_current()
+        if remote is not None:
+            context = trace.set_span_in_context(NonRecordingSpan(remote), context)
+        if _tracer is not None:
+            self._span = _tracer.start_span(self._name, context, self._kind)
+        else:
+            self._span = _unrecorded(trace.get_current_span(context).get_span_context())
+        self._token = otel_context.attach(trace.set_span_in_context(self._span, context))
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        otel_context.detach(self._token)
+        self._span.end()
+
+
+def _unrecorded(parent: SpanContext) -> NonRecordingSpan:
+    """Return a span that nobody records, of the parent's trace or of a new one."""
+    trace_number = parent.trace_id if parent.is_valid else random.getrandbits(128)
+    flags = parent.trace_flags if parent.is_valid else _SAMPLED
+    return NonRecordingSpan(SpanContext(trace_number, random.getrandbits(64), False, flags))
 
 
 def traceparent() -> str:
     """Return the present span as a W3C traceparent, or "" outside any."""
-    present = trace.get_current_span(otel_context.get_current()).get_span_context()
+    present = trace.get_current_span().get_span_context()
     if not present.is_valid:
         return ""
     return f"00-{present.trace_id:032x}-{present.span_id:016x}-{present.trace_flags:02x}"
@@ -95,12 +142,9 @@ def trace_id() -> str:
 
 def parse_traceparent(value: str) -> SpanContext | None:
     """Return the span that a W3C traceparent names, or None where it is absent or malformed."""
-    parts = value.split("-")
-    if len(parts) != 4:
+    parts = _TRACEPARENT.fullmatch(value)
+    if parts is None:
         return None
-    try:
-        trace_number, span_number, flags = (int(part, 16) for part in parts[1:])
-    except ValueError:
-        return None
+    trace_number, span_number, flags = (int(part, 16) for part in parts.groups())
     context = SpanContext(trace_number, span_number, is_remote=True, trace_flags=TraceFlags(flags))
     return context if context.is_valid else None

@@ -1,22 +1,28 @@
-"""Fires timers as domain time passes them."""
+"""Fires timers as domain time passes them.
+
+A timer may fire late, never early: its handler's `tx.now` is the present domain time, and
+`timer.due_at` the instant at which it fell due. `AdvanceBusinessDate` stops at every day on which
+a timer is due, so that `tx.today` is that day however far the date is moved.
+"""
 
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-import asyncpg
 import structlog
 
+from services.kit import timers
 from services.kit.clock import Clock
 from services.kit.connection import Connection
-from services.kit.database import Database
-from services.kit.errors import DomainError, Unavailable
+from services.kit.database import NOT_OF_THE_WORK, Database
+from services.kit.errors import DomainError, Retriable
 from services.kit.principals import enter, service_principal
 from services.kit.timers import Timer, TimerHandler
 from services.kit.transaction import Transaction
 from services.kit.waiting import wait_until_set
 
 POLL_S = 1.0  # a net under the wake-up that a commit gives
+ERROR_CHARACTERS_MAX = 1_000
 RETRY_AFTER = timedelta(seconds=5)  # of real time; a failing timer holds nothing else up
 
 log = structlog.get_logger(__name__)
@@ -28,6 +34,13 @@ class TimerFailed(Exception):
     def __init__(self, timer: Timer) -> None:
         super().__init__(f"{timer.kind} of {timer.subject} failed")
         self.timer = timer
+
+
+class TimerSpins(Exception):
+    """A handler set its own timer to an instant that has passed; a defect."""
+
+    def __init__(self, timer: Timer, due_at: datetime) -> None:
+        super().__init__(f"{timer.kind} due at {timer.due_at} was set again to {due_at}")
 
 
 class TimerRunner:
@@ -45,6 +58,7 @@ class TimerRunner:
         self._handlers = handlers
         self._clock = clock
         self._service = service
+        self._draining = asyncio.Lock()
         self.woken = asyncio.Event()
 
     async def run(self) -> None:
@@ -54,25 +68,28 @@ class TimerRunner:
             self.woken.clear()
             try:
                 await self.drain()
-            except Unavailable as error:
+            except Retriable as error:
                 log.warning("timers_waited", error=error.message)
+            except Exception as error:
+                log.error("timers_failed", exc_info=error)
             await wait_until_set(self.woken, timeout_s=POLL_S)
 
     async def drain(self) -> int:
-        """Fire every timer that is due and return how many there were."""
+        """Fire every timer that is due, one after the other, and return how many there were."""
         fired = 0
-        while await self._fire_next():
-            fired += 1
+        async with self._draining:
+            while await self._fire_next():
+                fired += 1
         return fired
 
     async def _fire_next(self) -> bool:
         try:
             return await self._database.run(self._fire)
         except TimerFailed as failure:
-            error = str(failure.__cause__)
-            timer = failure.timer
+            cause, timer = failure.__cause__, failure.timer
+            error = repr(cause).replace("\0", "")[:ERROR_CHARACTERS_MAX]
             await self._database.run(lambda tx: _postpone(tx.connection, timer, error=error))
-            log.error("timer_failed", kind=timer.kind, subject=timer.subject, error=error)
+            log.error("timer_failed", kind=timer.kind, subject=timer.subject, exc_info=cause)
             return True
 
     async def _fire(self, tx: Transaction) -> bool:
@@ -82,11 +99,14 @@ class TimerRunner:
         try:
             async with tx.connection.transaction():
                 await self._handlers[timer.kind](tx, timer)
+                again = await timers.find_due_at(tx.connection, timer.kind, timer.subject)
+                if again is not None and again <= timer.due_at:
+                    raise TimerSpins(timer, again)
         except DomainError as refusal:
             if not refusal.is_definite:
                 raise TimerFailed(timer) from refusal
             log.info("timer_refused", kind=timer.kind, subject=timer.subject, error=str(refusal))
-        except (asyncpg.PostgresError, OSError):
+        except NOT_OF_THE_WORK:
             raise
         except Exception as error:
             raise TimerFailed(timer) from error

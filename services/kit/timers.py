@@ -66,7 +66,17 @@ async def count_due(connection: Connection, at: datetime) -> int:
     return count
 
 
-async def next_due_at(connection: Connection) -> datetime | None:
-    """Return when the earliest timer falls due."""
-    due_at: datetime | None = await connection.fetchval("select min(due_at) from timer")
+async def next_due_at(connection: Connection, *, after: datetime | None = None) -> datetime | None:
+    """Return when the earliest timer falls due, or the earliest after an instant."""
+    due_at: datetime | None = await connection.fetchval(
+        "select min(due_at) from timer where $1::timestamptz is null or due_at > $1", after
+    )
+    return due_at
+
+
+async def find_due_at(connection: Connection, kind: str, subject: str) -> datetime | None:
+    """Return when a timer falls due, or None where it is not set."""
+    due_at: datetime | None = await connection.fetchval(
+        "select due_at from timer where kind = $1 and subject = $2", kind, subject
+    )
     return due_at

@@ -6,28 +6,31 @@ import time
 import urllib.request
 from collections import OrderedDict
 from collections.abc import Callable
+from http.client import HTTPException
 from typing import Any, Protocol
 
 import jwt
+import structlog
 from ironloop.options.v1 import options_pb2
 from jwt import PyJWK, PyJWKSet
 
-from services.kit.errors import Unauthenticated, Unavailable
+from services.kit.errors import DomainError, Unauthenticated, Unavailable
 from services.kit.principals import Principal
 
 ALGORITHMS = ["EdDSA", "ES256", "RS256"]
 TOKEN_BYTES_MAX = 8_192  # a header larger than this is not a token of ours
 VERIFIED_MAX = 10_000  # verified tokens kept; verifying one takes about 150 µs
 KEYS_FETCH_TIMEOUT_S = 3.0
-KEYS_REFETCH_AFTER_S = 5.0  # an unknown key id asks the issuer at most this often
+KEYS_REFETCH_AFTER_S = 1.0  # an unknown key id waits for the issuer, asked at most this often
 KEYS_STALE_AFTER_S = 300.0  # keys withdrawn by the issuer stop counting after this long
+KEYS_USABLE_FOR_S = 3_600.0  # where the issuer does not answer, those it had count for this long
 LEEWAY_S = 5.0  # clocks differ
+
+log = structlog.get_logger(__name__)
 
 
 class Keys(Protocol):
     """The issuer's public keys."""
-
-    generation: int
 
     async def find(self, key_id: str) -> PyJWK | None:
         """Return the key of this id, or None where the issuer has none."""
@@ -38,7 +41,6 @@ class FixedKeys:
     """Keys handed over in process: those of the issuer itself, and of tests."""
 
     def __init__(self, load: Callable[[], dict[str, Any]]) -> None:
-        self.generation = 0
         self._load = load
 
     async def find(self, key_id: str) -> PyJWK | None:
@@ -50,34 +52,41 @@ class PublishedKeys:
     """Keys fetched from a JWKS address, off the event loop, and again when they may be old."""
 
     def __init__(self, url: str) -> None:
-        self.generation = 0
         self._url = url
         self._keys: dict[str, PyJWK] = {}
-        self._fetched_at = float("-inf")
+        self._fetched_at_s = float("-inf")
+        self._tried_at_s = float("-inf")
         self._lock = asyncio.Lock()
 
     async def find(self, key_id: str) -> PyJWK | None:
-        """Return the key of this id.
+        """Return the key of this id; one not known yet may have been made a moment ago.
 
         Raises:
             Unavailable: The keys are needed and the issuer does not answer.
         """
-        age_s = time.monotonic() - self._fetched_at
-        if (key_id in self._keys and age_s < KEYS_STALE_AFTER_S) or age_s < KEYS_REFETCH_AFTER_S:
-            return self._keys.get(key_id)
+        if key_id in self._keys and self._age_s() < KEYS_STALE_AFTER_S:
+            return self._keys[key_id]
+        asked_at_s = time.monotonic()
         async with self._lock:
-            if time.monotonic() - self._fetched_at >= min(age_s, KEYS_REFETCH_AFTER_S):
+            if self._tried_at_s < asked_at_s:  # else whoever held the lock has just fetched them
+                await asyncio.sleep(self._tried_at_s + KEYS_REFETCH_AFTER_S - time.monotonic())
                 await self._fetch()
+        has_failed = self._fetched_at_s < self._tried_at_s
+        if has_failed and (key_id not in self._keys or self._age_s() > KEYS_USABLE_FOR_S):
+            raise KeysUnavailable(self._url)
         return self._keys.get(key_id)
 
+    def _age_s(self) -> float:
+        return time.monotonic() - self._fetched_at_s
+
     async def _fetch(self) -> None:
+        self._tried_at_s = time.monotonic()
         try:
-            document = await asyncio.to_thread(_read_json, self._url)
-            self._keys = _index(document)
-        except (OSError, ValueError, jwt.PyJWTError) as error:
-            raise KeysUnavailable(self._url) from error
-        self._fetched_at = time.monotonic()
-        self.generation += 1
+            self._keys = _index(await asyncio.to_thread(_read_json, self._url))
+        except (OSError, ValueError, HTTPException, jwt.PyJWTError) as error:
+            log.warning("keys_not_fetched", url=self._url, error=repr(error))
+            return
+        self._fetched_at_s = time.monotonic()
 
 
 class KeysUnavailable(Unavailable):
@@ -96,7 +105,7 @@ class Authenticator:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
-        self._verified: OrderedDict[str, tuple[Principal, float, int]] = OrderedDict()
+        self._verified: OrderedDict[str, tuple[Principal, float]] = OrderedDict()
 
     async def principal(self, authorization: str) -> Principal:
         """Return who the `authorization` header proves the caller to be.
@@ -111,10 +120,11 @@ class Authenticator:
         if len(token) > TOKEN_BYTES_MAX:
             raise Unauthenticated(f"the token is longer than {TOKEN_BYTES_MAX} bytes")
         known = self._verified.get(token)
-        if known and known[1] > time.time() and known[2] == self._keys.generation:
+        if known and known[1] > time.time():
             return known[0]
-        caller, expires_at = await self._verify(token)
-        self._verified[token] = (caller, expires_at, self._keys.generation)
+        caller, expires_at_s = await self._verify(token)
+        # Looked at again now and then, so that a withdrawn key's tokens stop counting.
+        self._verified[token] = (caller, min(expires_at_s, time.time() + KEYS_STALE_AFTER_S))
         if len(self._verified) > VERIFIED_MAX:
             self._verified.popitem(last=False)
         return caller
@@ -134,13 +144,19 @@ class Authenticator:
                 options={"require": ["exp", "sub"]},
             )
             return _principal(claims), float(claims["exp"])
-        except (jwt.PyJWTError, UnicodeError) as error:
+        except DomainError:
+            raise
+        except jwt.PyJWTError as error:
             raise Unauthenticated(f"the token is not accepted: {error}") from error
+        except Exception as error:  # whatever strange bytes a token may be made of
+            raise Unauthenticated("the token is not accepted: it is malformed") from error
 
 
 def _principal(claims: dict[str, Any]) -> Principal:
     known_roles = dict(options_pb2.Role.items())
     roles = claims.get("roles", [])
+    if not isinstance(roles, list):
+        raise Unauthenticated("the token's roles are no list")
     return Principal(
         subject=claims["sub"],
         party=str(claims.get("party", "")),

@@ -1,17 +1,18 @@
 """Requests checked at the door: the contract's field rules, and the form of every value type."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import protovalidate
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from services.kit import wire
 from services.kit.errors import InvalidArgument
 
-VIOLATIONS_MAX = 20  # a request with more is answered with the first
+_NUL = "must not hold the character U+0000"
+Request = TypeVar("Request", bound=Message)
 
 _VALUE_TYPES: dict[str, Callable[[Any], str | None]] = {
     "google.type.Money": wire.money_problem,
@@ -21,13 +22,32 @@ _VALUE_TYPES: dict[str, Callable[[Any], str | None]] = {
 }
 
 
-def check(request: Message) -> None:
+def parse(raw: bytes, request_type: type[Request]) -> Request:
+    """Return the request that some bytes hold, checked.
+
+    Raises:
+        InvalidArgument: They hold none, or one that breaks a rule; names each field and its limit.
+    """
+    try:
+        request = request_type.FromString(raw)
+    except DecodeError as error:
+        raise InvalidArgument("request", f"cannot be read: {error}") from error
+    # PostgreSQL takes no NUL in a text. Where the bytes hold no zero, no text of them does.
+    violations = list(_nul_characters(request, "")) if 0 in raw else []
+    check(request, violations)
+    return request
+
+
+def check(request: Message, violations: Sequence[tuple[str, str]] = ()) -> None:
     """Check a request against its annotations and the form of its money, dates and numbers.
+
+    Args:
+        violations: What was found wrong with it before.
 
     Raises:
         InvalidArgument: Names each field and its limit.
     """
-    violations: list[tuple[str, str]] = []
+    violations = list(violations)
     try:
         protovalidate.validate(request)
     except protovalidate.ValidationError as error:
@@ -38,7 +58,29 @@ def check(request: Message) -> None:
     if _holds_value_types(request.DESCRIPTOR):
         violations += _malformed(request, "")
     if violations:
-        raise InvalidArgument.many(violations[:VIOLATIONS_MAX])
+        raise InvalidArgument.many(violations)
+
+
+def _nul_characters(message: Message, path: str) -> Iterator[tuple[str, str]]:
+    """Return every text that holds a NUL, map keys included."""
+    for field, value in message.ListFields():
+        if field.message_type is None and field.type != FieldDescriptor.TYPE_STRING:
+            continue
+        for place, item in _all_items(field, value, path):
+            if isinstance(item, Message):
+                yield from _nul_characters(item, f"{place}.")
+            elif isinstance(item, str) and "\0" in item:
+                yield place, _NUL
+
+
+def _all_items(field: FieldDescriptor, value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        place = f"{path}{field.name}"
+        for key in value:
+            yield place, key
+            yield f'{place}["{key}"]', value[key]
+    else:
+        yield from _items(field, value, path)
 
 
 def _malformed(message: Message, path: str) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,8 @@
 """Value types between the contract and Python: money, dates, instants, decimals, enums."""
 
 import datetime as dt
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 from typing import Any, Protocol
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -14,6 +15,9 @@ NANOS_PER_FEN = 10_000_000
 AMOUNT_FEN_MAX = 10**15  # ten trillion yuan: above any order, far below what a bigint holds
 CURRENCIES = frozenset({"CNY", "USD", "EUR", "JPY", "BAM"})
 DECIMAL_CHARACTERS_MAX = 40
+
+# The grammar of google.type.Decimal; Python's own also takes "1_000", blanks and other digits.
+_DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 
 
 class EnumWrapper(Protocol):
@@ -145,12 +149,11 @@ def decimal_problem(value: decimal_pb2.Decimal) -> str | None:
     """Return what is wrong with a number, or None."""
     if not value.value or len(value.value) > DECIMAL_CHARACTERS_MAX:
         return f"must be a number of 1 to {DECIMAL_CHARACTERS_MAX} characters"
-    try:
-        number = Decimal(value.value)
-    except InvalidOperation:
+    if not _DECIMAL.fullmatch(value.value):
         return "must be a decimal number"
-    if not number.is_finite() or (number and not -30 <= number.adjusted() <= 30):
-        return "must be finite, between 1e-30 and 1e30 in size"
+    number = Decimal(value.value)
+    if number and not -30 <= number.adjusted() <= 30:
+        return "must lie between 1e-30 and 1e30 in size"
     return None
 
 

@@ -32,9 +32,11 @@ create table inbox (
     topic text not null,
     key text not null,
     sequence bigint not null,
+    is_seed boolean not null default false,
     create_time timestamptz not null default now(),
     primary key (consumer, event_id)
 );
+-- A key's highest sequence is also where its next event must follow on.
 create unique index inbox_sequence on inbox (consumer, topic, key, sequence);
 create index inbox_create_time on inbox (create_time);
 
@@ -45,6 +47,7 @@ create table parked_event (
     key text not null,
     sequence bigint not null,
     event_id uuid not null,
+    event_type text not null,
     headers jsonb not null,
     payload bytea not null,
     error text not null,
@@ -81,7 +84,8 @@ create table saga (
     refusal bytea,
     stuck_reported boolean not null default false,
     create_time timestamptz not null,
-    update_time timestamptz not null default now()
+    update_time timestamptz not null,
+    touched_time timestamptz not null default clock_timestamp()
 );
 create unique index saga_running on saga (kind, subject) where state = 'RUNNING';
 create index saga_create_time on saga (create_time desc, id desc);
