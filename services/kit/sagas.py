@@ -163,6 +163,19 @@ async def get(connection: Connection, saga_id: UUID) -> Saga:
     return _saga(row)
 
 
+async def require_idle(connection: Connection, subject: str) -> None:
+    """Check, with the subject's row locked, that no saga works on it.
+
+    Raises:
+        SagaRunning: One does.
+    """
+    kind = await connection.fetchval(
+        "select kind from saga where subject = $1 and state = 'RUNNING' limit 1", subject
+    )
+    if kind is not None:
+        raise SagaRunning(kind, subject)
+
+
 async def list_running(
     connection: Connection, *, untouched_for: timedelta = timedelta()
 ) -> list[UUID]:
