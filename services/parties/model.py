@@ -69,12 +69,17 @@ def check_uscc(uscc: str) -> None:
     Raises:
         CheckDigitWrong: The last character does not fit.
     """
+    if uscc_of(uscc[:-1]) != uscc:
+        raise CheckDigitWrong("uscc", uscc, standard="GB 32100")
+
+
+def uscc_of(body: str) -> str:
+    """Return a unified social credit code of 17 characters with its check digit."""
     weighted = sum(
         weight * _USCC_CHARACTERS.index(character)
-        for weight, character in zip(_USCC_WEIGHTS, uscc, strict=False)
+        for weight, character in zip(_USCC_WEIGHTS, body, strict=True)
     )
-    if _USCC_CHARACTERS[-weighted % 31] != uscc[-1]:
-        raise CheckDigitWrong("uscc", uscc, standard="GB 32100")
+    return body + _USCC_CHARACTERS[-weighted % 31]
 
 
 def check_lei(lei: str) -> None:

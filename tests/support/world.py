@@ -23,6 +23,7 @@ from services.kit.service import RunningService, ServiceDefinition, serving
 from services.parties import handlers, store
 from services.parties.definition import DEFINITION as PARTIES
 from services.parties.issuer import Issuer
+from services.parties.model import uscc_of
 from tests.support import servers
 
 SERVICES = (
@@ -35,7 +36,6 @@ SERVICES = (
     "leasing",
 )
 PAGE_TOKEN_KEY = "a key that signs page tokens in tests"
-_USCC_CHARACTERS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 
 
 @dataclass(slots=True)
@@ -222,8 +222,4 @@ async def open_world(*, kafka: bool) -> AsyncIterator[World]:
 
 def new_uscc() -> str:
     """Return an invented unified social credit code with a true check digit."""
-    body = "91" + "".join(secrets.choice(_USCC_CHARACTERS[:10]) for _ in range(15))
-    weighted = sum(
-        pow(3, place, 31) * _USCC_CHARACTERS.index(digit) for place, digit in enumerate(body)
-    )
-    return body + _USCC_CHARACTERS[-weighted % 31]
+    return uscc_of("91" + "".join(secrets.choice("0123456789") for _ in range(15)))
