@@ -1,0 +1,1 @@
+"""Lending against machines and the purchase of lease instalments."""

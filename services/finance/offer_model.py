@@ -1,0 +1,264 @@
+"""An offer to lend on a machine: how much, and whether the machine covers it to the end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+from services.finance.errors import (
+    AgeAtMaturity,
+    BalloonTooHigh,
+    FactsMissing,
+    GradeManualOnly,
+    HoursAtMaturity,
+    TermTooLong,
+    ThroughLifeCover,
+    ValuationNotIssued,
+)
+from services.finance.facility_model import Basis
+from services.finance.policy_model import RATE_PLACES_MAX, Parameter, Terms
+from services.finmath.cover import offer_by_ltv, through_life_cover
+from services.finmath.irr import effective_annual
+from services.finmath.money import ratio, share_of
+from services.finmath.schedule import MONTHS_PER_YEAR, annuity_schedule
+from services.kit.ids import name
+
+RATIO_PLACES = 4
+AUTOMATIC_GRADES = frozenset({"A", "B", "C"})
+ISSUED = "ISSUED"
+ONE_FEN = 1  # a worthless machine covers nothing, and a ratio needs a divisor
+
+
+class OfferState(StrEnum):
+    """Where an offer stands."""
+
+    REQUESTED = "REQUESTED"
+    OFFERED = "OFFERED"
+    REFUSED = "REFUSED"
+    ACCEPTED = "ACCEPTED"
+    DRAWN = "DRAWN"
+    REPAID = "REPAID"
+    DEFAULTED = "DEFAULTED"
+    EXPIRED = "EXPIRED"
+    WITHDRAWN = "WITHDRAWN"
+
+
+class Bound(StrEnum):
+    """Which bound decided an offer's amount."""
+
+    REQUESTED = "REQUESTED"
+    LOAN_TO_VALUE = "LOAN_TO_VALUE"
+    PRICE = "PRICE"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a borrower asks for; amounts in fen.
+
+    Attributes:
+        requested_fen: None: as much as the policy allows.
+        purchase_money: Whether the money buys the machine itself.
+    """
+
+    machine: str
+    purchase_price_fen: int
+    requested_fen: int | None
+    term_months: int
+    balloon_fen: int
+    hours_per_year: int
+    purchase_money: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MachineFacts:
+    """What the registry says of a machine, as far as lending needs it."""
+
+    machine: str
+    title_holder: str
+    equipment_class: str
+    build_year: int
+    hours_meter: Decimal | None
+    liens: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Appraisal:
+    """What a valuation says of a machine; amounts in fen.
+
+    Attributes:
+        grade: "A" to "D".
+    """
+
+    valuation: str
+    record_sha256: str
+    state: str
+    grade: str
+    fmv_median_fen: int
+    fmv_q10_fen: int
+    olv_median_fen: int
+    olv_q10_fen: int
+    flv_q10_fen: int
+    expire_at: datetime
+
+    def lendable_fen(self, basis: Basis) -> int:
+        """Return the 10 % quantile of the value that is lent on."""
+        quantiles = {
+            Basis.FMV: self.fmv_q10_fen,
+            Basis.OLV: self.olv_q10_fen,
+            Basis.FLV: self.flv_q10_fen,
+        }
+        return quantiles[basis]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What may be lent, and the figures that decided it; amounts in fen.
+
+    Attributes:
+        collateral_fen: OLV q10 after the haircut: what the collateral monitor holds the balance to.
+    """
+
+    policy_version: str
+    amount_fen: int
+    bound: Bound
+    haircut: Decimal
+    ltv_cap: Decimal
+    loan_to_fmv: Decimal
+    collateral_fen: int
+    payment_fen: int
+    total_interest_fen: int
+    effective_rate: Decimal
+    worst_month: int
+    worst_ratio: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An offer's row; figures are None until it is made."""
+
+    id: UUID
+    version: int
+    event_sequence: int
+    state: OfferState
+    facility_id: UUID
+    funder: str
+    borrower: str
+    wish: Wish
+    nominal_rate: Decimal
+    appraisal: Appraisal | None
+    decision: Decision | None
+    refusal_reason: str
+    refusal_message: str
+    draw_id: UUID | None
+    expire_at: datetime | None
+    create_time: datetime
+    update_time: datetime
+
+    @property
+    def name(self) -> str:
+        """Return its resource name, "offers/<uuid>"."""
+        return name("offers", self.id)
+
+
+def decide(
+    wish: Wish,
+    facts: MachineFacts,
+    appraisal: Appraisal,
+    *,
+    flv_q10_fen: Sequence[int],
+    terms: Terms,
+    basis: Basis,
+    nominal_rate: Decimal,
+    year: int,
+) -> Decision:
+    """Decide what may be lent on a machine: WE-7 for the amount, WE-8 for cover to the end.
+
+    Args:
+        flv_q10_fen: The machine's FLV q10 after month 0, 1, … term.
+        year: The calendar year in which it is decided.
+
+    Raises:
+        ValuationNotIssued, GradeManualOnly, TermTooLong, FactsMissing, AgeAtMaturity,
+        HoursAtMaturity, BalloonTooHigh, ThroughLifeCover: What the policy refuses.
+    """
+    if appraisal.state != ISSUED:
+        raise ValuationNotIssued(appraisal.valuation, appraisal.state)
+    if appraisal.grade not in AUTOMATIC_GRADES:
+        raise GradeManualOnly(appraisal.valuation, appraisal.grade)
+    check_machine(wish, facts, terms=terms, year=year)
+
+    haircut = terms[Parameter(f"HAIRCUT_{appraisal.grade}")]
+    ltv_cap = terms[basis.ltv_cap]
+    limits = offer_by_ltv(
+        appraisal.lendable_fen(basis),
+        haircut=haircut,
+        ltv_cap=ltv_cap,
+        price_fen=wish.purchase_price_fen,
+        price_cap=terms[Parameter.PRICE_CAP],
+    )
+    bounds = {
+        Bound.LOAN_TO_VALUE: limits.ltv_limit_fen,
+        Bound.PRICE: limits.price_limit_fen,
+    }
+    if wish.requested_fen is not None:
+        bounds = {Bound.REQUESTED: wish.requested_fen} | bounds
+    bound = min(bounds, key=lambda which: bounds[which])
+    amount_fen = bounds[bound]
+    if wish.balloon_fen >= amount_fen:
+        raise BalloonTooHigh(wish.balloon_fen, amount_fen)
+
+    schedule = annuity_schedule(
+        amount_fen, nominal_rate, months=wish.term_months, residual_fen=wish.balloon_fen
+    )
+    # The balance after the last instalment still holds the balloon, which is due with it.
+    balances_fen = schedule.balances_fen()
+    cover_max = terms[Parameter.COVER_MAX]
+    values_fen = [max(value, ONE_FEN) for value in flv_q10_fen]
+    cover = through_life_cover(balances_fen, [value * cover_max for value in values_fen])
+    if cover.breach_month is not None:
+        month = cover.breach_month
+        raise ThroughLifeCover(
+            month=month,
+            ratio=ratio(balances_fen[month], values_fen[month], places=RATIO_PLACES),
+            balance_fen=balances_fen[month],
+            value_fen=flv_q10_fen[month],
+        )
+    worst = cover.worst_month
+    return Decision(
+        policy_version=terms.version,
+        amount_fen=amount_fen,
+        bound=bound,
+        haircut=haircut,
+        ltv_cap=ltv_cap,
+        loan_to_fmv=ratio(amount_fen, appraisal.fmv_median_fen, places=RATIO_PLACES),
+        collateral_fen=share_of(appraisal.olv_q10_fen, 1 - haircut),
+        payment_fen=schedule.rows[0].payment_fen,
+        total_interest_fen=schedule.interest_fen,
+        effective_rate=round(effective_annual(nominal_rate / MONTHS_PER_YEAR), RATE_PLACES_MAX),
+        worst_month=worst,
+        worst_ratio=ratio(balances_fen[worst], values_fen[worst], places=RATIO_PLACES),
+    )
+
+
+def check_machine(wish: Wish, facts: MachineFacts, *, terms: Terms, year: int) -> None:
+    """Check term, age and hours at maturity; age and hours must both hold, whichever ends first.
+
+    Raises:
+        TermTooLong, FactsMissing, AgeAtMaturity, HoursAtMaturity: What does not hold.
+    """
+    if wish.term_months > terms[Parameter.TERM_MONTHS_MAX]:
+        raise TermTooLong(wish.term_months, terms[Parameter.TERM_MONTHS_MAX])
+    if not facts.build_year:
+        raise FactsMissing(facts.machine, "the build year")
+    if facts.hours_meter is None:
+        raise FactsMissing(facts.machine, "the hour meter")
+    years_left = -(-wish.term_months // MONTHS_PER_YEAR)
+    age = year - facts.build_year + years_left
+    if age > terms[Parameter.AGE_AT_MATURITY_YEARS_MAX]:
+        raise AgeAtMaturity(facts.machine, age, terms[Parameter.AGE_AT_MATURITY_YEARS_MAX])
+    hours = facts.hours_meter + Decimal(wish.hours_per_year * wish.term_months) / MONTHS_PER_YEAR
+    hours_max = terms.hours_limit(facts.equipment_class)
+    if hours > hours_max:
+        raise HoursAtMaturity(facts.machine, hours, hours_max)
