@@ -77,5 +77,10 @@ def _peers_of(service: Service, topology: Topology) -> list[str]:
 
 
 def _inherited() -> dict[str, str]:
-    """Return this process's own environment without settings of services."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("IRONLOOP_")}
+    """Return this process's own environment without settings, but for the stack's folder."""
+    kept = {"IRONLOOP_STATE"}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in kept or not name.startswith("IRONLOOP_")
+    }
