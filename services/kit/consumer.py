@@ -19,7 +19,7 @@ import structlog
 from google.protobuf.message import Message
 
 from services.kit import inbox, telemetry
-from services.kit.contract import event_of
+from services.kit.contract import dead_letter_topic, event_of
 from services.kit.database import NOT_OF_THE_WORK, Database
 from services.kit.errors import Retriable
 from services.kit.ids import made_at
@@ -178,7 +178,7 @@ class Consumer:
         self, topic: str, key: str, headers: Mapping[str, str], payload: bytes, error: Exception
     ) -> None:
         await self._dead_letters.append(
-            f"{topic}.dlq",
+            dead_letter_topic(topic),
             key=key,
             headers={
                 **headers,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 
 import ironloop
-from google.protobuf.descriptor import Descriptor, MethodDescriptor
+from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from ironloop.options.v1 import options_pb2
@@ -63,8 +63,28 @@ def event_types() -> list[type[Message]]:
 
 
 def event_topics() -> list[str]:
-    """Return every topic of the contract, sorted."""
+    """Return every topic of the contract, sorted; each has a dead-letter topic beside it."""
     return sorted({event_of(event.DESCRIPTOR).topic for event in event_types()})
+
+
+def dead_letter_topic(topic: str) -> str:
+    """Return where a topic's poison events go."""
+    return f"{topic}.dlq"
+
+
+def services() -> list[ServiceDescriptor]:
+    """Return every service of the contract, by full name."""
+    found = {
+        service.full_name: service
+        for module in _generated_modules()
+        for service in importlib.import_module(module).DESCRIPTOR.services_by_name.values()
+    }
+    return [found[full_name] for full_name in sorted(found)]
+
+
+def request_types() -> list[type[Message]]:
+    """Return the request of every rpc of the contract."""
+    return [GetMessageClass(rpc.input_type) for service in services() for rpc in service.methods]
 
 
 def _generated_modules() -> Iterator[str]:

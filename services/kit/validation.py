@@ -11,6 +11,8 @@ from google.protobuf.message import DecodeError, Message
 from services.kit import wire
 from services.kit.errors import InvalidArgument
 
+WHOLE_REQUEST = "request"
+
 _NUL = "must not hold the character U+0000"
 Request = TypeVar("Request", bound=Message)
 
@@ -31,7 +33,7 @@ def parse(raw: bytes, request_type: type[Request]) -> Request:
     try:
         request = request_type.FromString(raw)
     except DecodeError as error:
-        raise InvalidArgument("request", f"cannot be read: {error}") from error
+        raise InvalidArgument(WHOLE_REQUEST, f"cannot be read: {error}") from error
     # PostgreSQL takes no NUL in a text. Where the bytes hold no zero, no text of them does.
     violations = list(_nul_characters(request, "")) if 0 in raw else []
     check(request, violations)
@@ -125,15 +127,17 @@ def _holds_value_types(descriptor: Descriptor) -> bool:
 
 
 def _field_path(path: Any) -> str:
-    """Return a violation's path as callers write it, for example "lines[2].unit_price"."""
+    """Return a violation's path as callers write it, for example "lines[2].unit_price".
+
+    A rule about several fields of the request belongs to none of them: it names the request.
+    """
     text = ""
-    for element in path.elements:
+    for element in path.elements if path else ():
         text += f".{element.field_name}" if text else element.field_name
-        if element.HasField("index"):
-            text += f"[{element.index}]"
-        elif element.HasField("string_key"):
-            text += f'["{element.string_key}"]'
-    return text
+        if (subscript := element.subscript) is not None:
+            is_text = subscript.field == "string_key"
+            text += f'["{subscript.value}"]' if is_text else f"[{subscript.value}]"
+    return text or WHOLE_REQUEST
 
 
 def _sentence(violation: Any) -> str:
