@@ -40,7 +40,7 @@ class AuthorisedChannel:
         return callable_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Actor:
     """Somebody who calls.
 

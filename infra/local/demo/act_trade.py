@@ -234,9 +234,7 @@ async def buy_pooled(scene: Scene, machines: list[FleetMachine]) -> list[Purchas
             request_id=request_id(),
             pool=pool.name,
             unit_price=wire.money(unit_price_fen),
-            tiers=[
-                pools_pb2.PriceTier(from_quantity=3, discount_rate=wire.decimal(POOL_DISCOUNT))
-            ],
+            tiers=[pools_pb2.PriceTier(from_quantity=3, discount_rate=wire.decimal(POOL_DISCOUNT))],
             transport=wire.money(0),
             other=wire.money(0),
             machines=[scene.machines[machine.equipment_id] for machine in machines],
@@ -275,8 +273,10 @@ async def _pool_price_fen(scene: Scene, machine: FleetMachine) -> int:
         listings_pb2.SearchListingsRequest(equipment_class=machine.template.equipment_class)
     )
     like = [fen(listing.price_guide.fmv.q50) for listing in answer.listings]
-    return ask_fen_of(machine.equipment_id, like[0]) if like else (
-        machine.template.replacement_cost_fen // 2
+    return (
+        ask_fen_of(machine.equipment_id, like[0])
+        if like
+        else (machine.template.replacement_cost_fen // 2)
     )
 
 

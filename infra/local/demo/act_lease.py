@@ -1,0 +1,196 @@
+"""Leasing: a programme, two leases signed and active, instalments month by month, a buyout."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+from ironloop.common.v1 import common_pb2
+from ironloop.finance.v1 import finance_pb2
+from ironloop.leasing.v1 import (
+    leasing_pb2,
+    leasing_pb2_grpc,
+    programmes_pb2,
+    programmes_pb2_grpc,
+)
+from ironloop.marketplace.v1 import machines_pb2, machines_pb2_grpc
+
+from infra.local.demo.act_finance import service_draw
+from infra.local.demo.act_trade import Purchase
+from infra.local.demo.narrator import yuan
+from infra.local.demo.scene import Scene, fen, request_id
+from services.kit import wire
+
+TERM_MONTHS = 36
+RESIDUAL_RATE = Decimal("0.25")
+HOURS_PER_YEAR = 1_500
+BUYOUT_AFTER_DAYS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class SignedLease:
+    """A lease that runs, with the day each instalment is payable."""
+
+    name: str
+    machine: str
+    payable_on: tuple[date, ...]
+
+
+async def publish_programme(scene: Scene) -> str:
+    """Let the dealer publish its terms; return the programme's name."""
+    programmes = scene.cast.dealer.stub(programmes_pb2_grpc.ProgrammeServiceStub)
+    rate = {
+        "nominal_rate": "0.06",
+        "fee_rate": "0.02",
+        "deposit_rate": "0.10",
+        "residual_rate_min": "0",
+        "residual_rate_max": "0.40",
+        "buyout_fee_rate": "0.01",
+        "penalty_daily_rate": "0.0005",
+        "penalty_cap_rate": "0.20",
+        "extension_residual_rate": "0",
+    }
+    programme = await programmes.CreateLeaseProgramme(
+        programmes_pb2.CreateLeaseProgrammeRequest(
+            request_id=request_id(),
+            terms=programmes_pb2.ProgrammeTerms(
+                title="Used machines, 6 %, in arrears",
+                payment_timing=programmes_pb2.PAYMENT_TIMING_ARREARS,
+                day_count=common_pb2.DAY_COUNT_ACT_365F,
+                term_months_min=12,
+                term_months_max=60,
+                amount_min=wire.money(1_000_000),
+                amount_max=wire.money(500_000_000),
+                hours_per_year=HOURS_PER_YEAR,
+                excess_hour_rate=wire.money(8_500),
+                extension_months_max=12,
+                initial_direct_cost=wire.money(0),
+                economic_life_months=120,
+                **{name: wire.decimal(Decimal(text)) for name, text in rate.items()},
+            ),
+        )
+    )
+    scene.narrator.tell("dealer", "publishes a lease programme: 6 % nominal, fee 2 %, deposit 10 %")
+    return programme.name
+
+
+async def lease_out(scene: Scene, programme: str, purchase: Purchase) -> SignedLease:
+    """Quote, apply, approve, sign on both sides, deliver, activate."""
+    lessee = scene.cast.lessee.stub(leasing_pb2_grpc.LeasingServiceStub)
+    lessor = scene.cast.dealer.stub(leasing_pb2_grpc.LeasingServiceStub)
+    residual_fen = int(purchase.price_fen * RESIDUAL_RATE)
+    quoted = await lessee.QuoteLease(
+        leasing_pb2.QuoteLeaseRequest(
+            request_id=request_id(),
+            programme=programme,
+            machine=purchase.machine,
+            financed_amount=wire.money(purchase.price_fen),
+            residual=wire.money(residual_fen),
+            guaranteed_residual=wire.money(residual_fen),
+            term_months=TERM_MONTHS,
+        )
+    )
+    figures, name = quoted.figures, quoted.name
+    scene.narrator.tell(
+        "lessee",
+        f"is quoted {yuan(fen(figures.payment))} a month for {TERM_MONTHS} months: nominal "
+        f"{_percent(figures.nominal_rate.value)}, effective "
+        f"{_percent(figures.effective_rate.value)}, with fee and deposit "
+        f"{_percent(figures.all_in_effective_rate.value)}; in all {yuan(fen(figures.total_cost))}",
+    )
+    await lessee.ApplyForLease(leasing_pb2.ApplyForLeaseRequest(request_id=request_id(), name=name))
+    approved = await lessor.ApproveLease(
+        leasing_pb2.ApproveLeaseRequest(request_id=request_id(), name=name)
+    )
+    for side in (lessee, lessor):
+        await side.SignLease(
+            leasing_pb2.SignLeaseRequest(
+                request_id=request_id(), name=name, terms_sha256=approved.terms_sha256
+            )
+        )
+    await lessee.AcceptDelivery(
+        leasing_pb2.AcceptDeliveryRequest(request_id=request_id(), name=name)
+    )
+    active = await lessor.ActivateLease(
+        leasing_pb2.ActivateLeaseRequest(
+            request_id=request_id(), name=name, registry_no=f"ZDW-{quoted.uid[:8]}"
+        )
+    )
+    assert active.state == leasing_pb2.LEASE_STATE_ACTIVE, active
+    kind = "finance" if figures.classification.is_finance_lease else "operating"
+    scene.narrator.tell(
+        "dealer", f"activates the {kind} lease, signed over {approved.terms_sha256[:12]}…"
+    )
+    schedule = await lessee.GetSchedule(leasing_pb2.GetScheduleRequest(name=name))
+    payable_on = tuple(
+        wire.to_date(line.payable_date, field="payable_date") for line in schedule.instalments
+    )
+    return SignedLease(name, purchase.machine, payable_on)
+
+
+async def pay_months(
+    scene: Scene, leases: list[SignedLease], draw: finance_pb2.Draw, months: int
+) -> None:
+    """Step through the months: the lessee pays its leases, the dealer its draw."""
+    lessee = scene.cast.lessee.stub(leasing_pb2_grpc.LeasingServiceStub)
+    for number in range(1, months + 1):
+        due_on = max(lease.payable_on[number - 1] for lease in leases)
+        await scene.time.advance_to(due_on)
+        paid_fen = 0
+        for lease in leases:
+            answer = await lessee.PayInstalment(
+                leasing_pb2.PayInstalmentRequest(
+                    request_id=request_id(), name=lease.name, number=number
+                )
+            )
+            paid_fen += fen(answer.amount)
+        await service_draw(scene, draw, number)
+        await scene.time.until_at_rest()
+        scene.narrator.tell(
+            "lessee",
+            f"{due_on}: pays instalment {number} of {len(leases)} leases, {yuan(paid_fen)}",
+        )
+
+
+async def pay_assignee(scene: Scene, lease: SignedLease, number: int) -> None:
+    """Pay one instalment of the factored tail; it goes to its new owner."""
+    await scene.time.advance_to(lease.payable_on[number - 1])
+    before_fen = await scene.wallet_fen(scene.cast.financier)
+    answer = await scene.cast.lessee.stub(leasing_pb2_grpc.LeasingServiceStub).PayInstalment(
+        leasing_pb2.PayInstalmentRequest(request_id=request_id(), name=lease.name, number=number)
+    )
+    received_fen = await scene.wallet_fen(scene.cast.financier) - before_fen
+    scene.checks["a factored instalment went to its new owner"] = (
+        received_fen == fen(answer.amount) > 0
+    )
+    scene.narrator.tell(
+        "lessee", f"pays instalment {number}, {yuan(received_fen)}, straight to the financier"
+    )
+
+
+async def buy_out(scene: Scene, lease: SignedLease) -> None:
+    """Buy the other lease out early; the title goes to the lessee."""
+    await scene.time.advance_to(await scene.time.today() + timedelta(days=BUYOUT_AFTER_DAYS))
+    lessee = scene.cast.lessee.stub(leasing_pb2_grpc.LeasingServiceStub)
+    quoted = await lessee.QuoteBuyout(
+        leasing_pb2.QuoteBuyoutRequest(request_id=request_id(), name=lease.name)
+    )
+    quote = quoted.buyout_quote
+    await lessee.BuyOutLease(
+        leasing_pb2.BuyOutLeaseRequest(request_id=request_id(), name=lease.name)
+    )
+    await scene.time.until_at_rest()
+    machine = await scene.cast.lessee.stub(machines_pb2_grpc.MachineServiceStub).GetMachine(
+        machines_pb2.GetMachineRequest(name=lease.machine)
+    )
+    scene.checks["the buyout moved the title to the lessee"] = (
+        machine.title_holder == scene.cast.lessee.party
+    )
+    scene.narrator.tell(
+        "lessee",
+        f"buys a machine out for {yuan(fen(quote.total))}: principal {yuan(fen(quote.principal))}, "
+        f"interest {yuan(fen(quote.accrued_interest))}, fee {yuan(fen(quote.fee))}",
+    )
+
+
+def _percent(rate: str) -> str:
+    return f"{Decimal(rate):.4%}"
