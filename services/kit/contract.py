@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from functools import cache
 
 import ironloop
-from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import (
+    Descriptor,
+    MethodDescriptor,
+    ServiceDescriptor,
+)
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from ironloop.options.v1 import options_pb2
@@ -85,6 +89,26 @@ def services() -> list[ServiceDescriptor]:
 def request_types() -> list[type[Message]]:
     """Return the request of every rpc of the contract."""
     return [GetMessageClass(rpc.input_type) for service in services() for rpc in service.methods]
+
+
+def find_method(name: str) -> MethodDescriptor:
+    """Return the rpc of a name like "marketplace.ListingService/GetListing", or its full form.
+
+    Raises:
+        LookupError: The contract has no such rpc; the message lists what comes near.
+    """
+    service, _, method = name.strip("/").rpartition("/")
+    methods = {
+        f"{found.full_name.removeprefix('ironloop.').replace('.v1.', '.')}": found
+        for found in services()
+    }
+    short = service.removeprefix("ironloop.").replace(".v1.", ".")
+    if short not in methods:
+        raise LookupError(f"no service {service}; there are {', '.join(sorted(methods))}")
+    known = methods[short].methods_by_name
+    if method not in known:
+        raise LookupError(f"{short} has no rpc {method}; it has {', '.join(sorted(known))}")
+    return known[method]
 
 
 def _generated_modules() -> Iterator[str]:

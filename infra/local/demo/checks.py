@@ -15,10 +15,8 @@ from kafka import KafkaConsumer, TopicPartition
 from infra.local.databases import dsn_of
 from infra.local.demo.scene import MAIN_LEDGER, Scene
 from infra.local.environment import Addresses, database_of
-from services.kit.contract import event_of, event_topics
+from services.kit.contract import dead_letter_topic, event_of, event_topics
 from services.kit.service import ServiceDefinition
-
-DEAD_LETTERS = ".dlq"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +53,14 @@ async def count_events(addresses: Addresses) -> list[EventCount]:
     """Count what is in each topic, and what each consumer's inbox says it has applied."""
     topics = event_topics()
     published = await asyncio.to_thread(
-        _records_in, addresses.kafka_bootstrap, [*topics, *(t + DEAD_LETTERS for t in topics)]
+        _records_in, addresses.kafka_bootstrap, [*topics, *map(dead_letter_topic, topics)]
     )
     consumed: dict[str, dict[str, int]] = {topic: {} for topic in topics}
     for service in addresses.services:
         for topic, count in (await _applied(service, addresses.postgres_dsn)).items():
             consumed[topic][service] = count
     return [
-        EventCount(topic, published[topic], consumed[topic], published[topic + DEAD_LETTERS])
+        EventCount(topic, published[topic], consumed[topic], published[dead_letter_topic(topic)])
         for topic in topics
     ]
 
