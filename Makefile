@@ -5,13 +5,16 @@ VENV := .venv/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up status down token logs replay test lint proto
+.PHONY: help setup demo up status down token call logs replay test lint proto
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install everything into .venv and .local (PYTHON=python3.12 picks another Python)
 	@$(PYTHON) infra/local/bootstrap.py
+
+demo: setup ## run the closed loop on a stack of its own and prove it (FLEET=page.xml, KEEP=1)
+	@$(VENV)/python -m infra.local.demo $(if $(FLEET),--fleet "$(FLEET)") $(if $(KEEP),--keep)
 
 up: setup ## start PostgreSQL, Kafka and every service, and print where they are
 	@$(VENV)/python -m infra.local.topology up
@@ -24,6 +27,9 @@ down: setup ## stop everything that `make up` started
 
 token: setup ## print a token of the local issuer: make token PARTY="legal name" ROLE=BUYER
 	@$(VENV)/python -m infra.local.topology run parties token --party "$(PARTY)" --role "$(ROLE)"
+
+call: setup ## call an rpc: make call RPC=parties.PartiesService/ListParties DATA='{}' (TOKEN set)
+	@$(VENV)/python -m infra.local.call "$(RPC)" '$(or $(DATA),{})'
 
 logs: setup ## show a log: make logs SERVICE=leasing (postgres, kafka and stack have one too)
 	@$(VENV)/python -m infra.local.topology logs "$(SERVICE)"
