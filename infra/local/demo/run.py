@@ -44,7 +44,7 @@ async def run_demo(fleet_page: Path, *, keep: bool) -> int:
         print(f"the demo stopped, something is still under way: {error}", file=sys.stderr)
     finally:
         if keep:
-            _print_example_calls(narrator, stack)
+            _print_example_calls(narrator)
         else:
             take_down()
     return 0 if is_ok else 1
@@ -73,14 +73,14 @@ async def _perform(stack: Stack, fleet: list[FleetMachine], narrator: Narrator) 
         await addresses.close()
 
 
-def _print_example_calls(narrator: Narrator, stack: Stack) -> None:
-    marketplace = stack.addresses.services["marketplace"]
-    state = paths.STATE.relative_to(paths.ROOT)
+def _print_example_calls(narrator: Narrator) -> None:
+    here = f"IRONLOOP_STATE={paths.STATE.relative_to(paths.ROOT)} make"
     narrator.console.print(
         f"""
-The stack is up ({state / "stack.json"}); stop it: make down
-  a token:     IRONLOOP_STATE={state} make -s token PARTY="Liuyang Earthworks" ROLE=LESSEE
-  what runs:   IRONLOOP_STATE={state} make status
-  a call:      grpcurl -plaintext -H "authorization: Bearer $TOKEN" {marketplace} \\
-                 ironloop.marketplace.v1.ListingService/SearchListings"""
+The stack is up; these work on it:
+  {here} status
+  export TOKEN=$({here} -s token PARTY="Liuyang Earthworks" ROLE=LESSEE)
+  {here} call RPC=leasing.LeasingService/ListLeases
+  {here} call RPC=marketplace.ListingService/SearchListings DATA='{{"pageSize": 2}}'
+  {here} down"""
     )
