@@ -1,0 +1,1 @@
+"""Settlement: the double-entry ledger, the one place where money moves."""

@@ -1,0 +1,41 @@
+"""The settlement service as data."""
+
+import grpc
+from ironloop.settlement.v1 import settlement_pb2, settlement_pb2_grpc
+
+from services.kit.runtime import Runtime
+from services.kit.service import Room, ServiceDefinition
+from services.settlement import partitions, posting
+from services.settlement.engine import Engine
+from services.settlement.events import PRODUCES
+from services.settlement.rpc import SettlementRpc
+from services.settlement.settings import SettlementSettings
+
+
+async def assemble(runtime: Runtime) -> Room:
+    """Build the service: its engine, and the partitions that the next months need."""
+    settings = runtime.settings
+    assert isinstance(settings, SettlementSettings)
+    await runtime.database.run(partitions.make_ahead)
+    engine = Engine(runtime.database, queued_max=settings.lane_queued_max)
+    await engine.look_around()
+
+    def register(server: grpc.aio.Server) -> None:
+        settlement_pb2_grpc.add_SettlementServiceServicer_to_server(
+            SettlementRpc(runtime, engine), server
+        )
+
+    return Room(register, background=[engine.lanes.run])
+
+
+DEFINITION = ServiceDefinition(
+    name="settlement",
+    settings=SettlementSettings,
+    proto_services=[settlement_pb2.DESCRIPTOR.services_by_name["SettlementService"]],
+    assemble=assemble,
+    produces=PRODUCES,
+    timers={
+        posting.EXPIRY_TIMER: posting.expire_holds,
+        partitions.TIMER: partitions.on_timer,
+    },
+)

@@ -1,0 +1,60 @@
+"""The posting engine of a running service: lanes over the database, and what they must know."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+
+from services.kit.database import Database
+from services.settlement import posting_store, store
+from services.settlement.account import MAIN_LEDGER, ledger_of
+from services.settlement.lane import Lanes
+from services.settlement.model import Chain, chains
+from services.settlement.posting import Surroundings, ledger_of_rows, post
+from services.settlement.transfer import Outcome, Transfer
+
+
+class Engine:
+    """Posts batches, each through the lane of its ledger."""
+
+    def __init__(self, database: Database, *, queued_max: int) -> None:
+        self._database = database
+        self._around = Surroundings(frozenset({MAIN_LEDGER}), oldest_ms=0)
+        self.lanes = Lanes(self._post, queued_max=queued_max)
+
+    async def post(self, rows: Sequence[Transfer]) -> Sequence[Outcome]:
+        """Post a batch and return one outcome a transfer, in order.
+
+        Raises:
+            LaneFull: Too much waits for the ledger.
+            Retriable: The database is away; what became of the transfers is not known.
+        """
+        ledger = await self._ledger_of(rows)
+        return await self.lanes.lane(ledger).post(chains(rows), size=len(rows))
+
+    async def look_around(self) -> None:
+        """Read anew which ledgers exist and which ids are too old."""
+        async with self._database.read() as connection:
+            self._around = Surroundings(
+                await store.list_ledger_ids(connection),
+                await posting_store.read_oldest_ms(connection),
+            )
+
+    async def _ledger_of(self, rows: Sequence[Transfer]) -> int:
+        ledger = ledger_of_rows(rows, self._around.ledgers)
+        if ledger is None and any(ledger_of(row.debit_account) for row in rows):
+            await self.look_around()  # a ledger may have been opened by another replica
+            ledger = ledger_of_rows(rows, self._around.ledgers)
+        if ledger is None:
+            pending_ids: list[UUID] = [row.pending_id for row in rows if row.pending_id]
+            if pending_ids:
+                async with self._database.read() as connection:
+                    ledger = await posting_store.find_ledger_of_hold(connection, pending_ids)
+        return ledger or MAIN_LEDGER
+
+    async def _post(self, ledger: int, batch: Sequence[Chain]) -> Sequence[Outcome]:
+        try:
+            return await self._database.run(lambda tx: post(tx, ledger, batch, around=self._around))
+        except asyncpg.UniqueViolationError:
+            # Another ledger took one of the ids between our look and our write: it is known now.
+            return await self._database.run(lambda tx: post(tx, ledger, batch, around=self._around))

@@ -1,0 +1,45 @@
+"""What settlement tells the other services."""
+
+from collections.abc import Sequence
+
+from ironloop.settlement.v1 import settlement_events_pb2, settlement_pb2
+
+from services.kit import wire
+from services.settlement.transfer import Posted
+
+PRODUCES = (settlement_events_pb2.TransfersPosted,)
+
+EVENT_TRANSFERS_MAX = 500  # about 200 kB, well below what the broker takes in one record
+
+
+def transfers_posted(
+    ledger: str, *, sequence: int, commit: int, transfers: Sequence[Posted]
+) -> settlement_events_pb2.TransfersPosted:
+    """Return the event of consecutive transfers of one commit."""
+    return settlement_events_pb2.TransfersPosted(
+        ledger=ledger,
+        sequence=sequence,
+        commit=commit,
+        first_number=transfers[0].number,
+        event_time=wire.instant(transfers[0].event_at),
+        transfers=[transfer_to_wire(posted) for posted in transfers],
+    )
+
+
+def transfer_to_wire(posted: Posted) -> settlement_pb2.Transfer:
+    """Return a transfer as the contract shows it."""
+    row = posted.transfer
+    return settlement_pb2.Transfer(
+        id=str(row.id),
+        txn=str(row.txn),
+        debit_account=row.debit_account,
+        credit_account=row.credit_account,
+        amount_fen=row.amount_fen,
+        kind=row.kind,  # type: ignore[arg-type]  # the numbers are the contract's
+        pending_id="" if row.pending_id is None else str(row.pending_id),
+        timeout_s=row.timeout_s,
+        linked=row.linked,
+        code=row.code,  # type: ignore[arg-type]
+        purpose=row.purpose,
+        memo=row.memo,
+    )

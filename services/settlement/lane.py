@@ -1,0 +1,148 @@
+"""One lane a ledger: whatever waits for it is posted in one commit, the moment the last is done.
+
+There is no timer: an idle lane posts at once, a busy one gathers what comes in the meantime. A
+caller whose deadline passes leaves its transfers in the lane; it asks again with the same ids.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from services.kit import telemetry
+from services.kit.errors import Retriable
+from services.kit.principals import enter, service_principal
+from services.settlement.errors import LaneFull
+from services.settlement.model import Chain
+from services.settlement.transfer import Outcome
+
+BATCH_MAX = 4_096  # transfers in one commit; a longer one would hold its accounts for too long
+
+log = structlog.get_logger(__name__)
+
+
+class Poster(Protocol):
+    """Posts chains of one ledger in one transaction."""
+
+    async def __call__(self, ledger: int, batch: Sequence[Chain]) -> Sequence[Outcome]:
+        """Return one outcome a transfer, in order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """What one call wants posted.
+
+    Attributes:
+        size: How many transfers its chains hold.
+        traceparent: The trace that asked.
+    """
+
+    batch: Sequence[Chain]
+    size: int
+    traceparent: str
+    answer: "asyncio.Future[Sequence[Outcome]]"
+
+
+class Lane:
+    """The queue and the one task of a ledger."""
+
+    def __init__(self, ledger: int, post: Poster, *, queued_max: int) -> None:
+        self._ledger = ledger
+        self._post = post
+        self._queued_max = queued_max
+        self._queue: deque[Job] = deque()
+        self._queued = 0
+        self._woken = asyncio.Event()
+
+    async def post(self, batch: Sequence[Chain], *, size: int) -> Sequence[Outcome]:
+        """Return one outcome a transfer once they are committed.
+
+        Raises:
+            LaneFull: Too much waits already; nothing was taken.
+            Retriable: The database is away; what became of the transfers is not known.
+        """
+        if self._queued + size > self._queued_max:
+            raise LaneFull(self._ledger, self._queued, queued_max=self._queued_max)
+        answer = asyncio.get_running_loop().create_future()
+        self._queue.append(Job(batch, size, telemetry.traceparent(), answer))
+        self._queued += size
+        self._woken.set()
+        return await asyncio.shield(answer)
+
+    async def run(self) -> None:
+        """Post what is queued until cancelled."""
+        enter(service_principal("settlement"), "lane")
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            while self._queue:
+                await self._post_jobs(self._take())
+
+    def _take(self) -> list[Job]:
+        jobs = [self._queue.popleft()]
+        size = jobs[0].size
+        while self._queue and size + self._queue[0].size <= BATCH_MAX:
+            jobs.append(self._queue.popleft())
+            size += jobs[-1].size
+        self._queued -= size
+        return jobs
+
+    async def _post_jobs(self, jobs: Sequence[Job]) -> None:
+        batch = [chain for job in jobs for chain in job.batch]
+        try:
+            with telemetry.span("post transfers", parent=jobs[0].traceparent):
+                outcomes = await self._post(self._ledger, batch)
+        except Exception as error:
+            await self._fail(jobs, error)
+            return
+        start = 0
+        for job in jobs:
+            _answer(job, outcomes[start : start + job.size])
+            start += job.size
+
+    async def _fail(self, jobs: Sequence[Job], error: Exception) -> None:
+        """Tell callers of a failed commit; a defect that one job brings fails no other."""
+        if len(jobs) == 1 or isinstance(error, Retriable):
+            for job in jobs:
+                if not job.answer.done():
+                    job.answer.set_exception(error)
+                    job.answer.exception()  # its caller may have gone; that is no defect
+            return
+        log.error("lane_batch_failed", ledger=self._ledger, jobs=len(jobs), exc_info=error)
+        for job in jobs:
+            await self._post_jobs([job])
+
+
+class Lanes:
+    """The lanes of all ledgers, each opened when it is first needed."""
+
+    def __init__(self, post: Poster, *, queued_max: int) -> None:
+        self._post = post
+        self._queued_max = queued_max
+        self._lanes: dict[int, Lane] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def lane(self, ledger: int) -> Lane:
+        """Return a ledger's lane."""
+        if ledger not in self._lanes:
+            lane = Lane(ledger, self._post, queued_max=self._queued_max)
+            self._lanes[ledger] = lane
+            self._tasks.append(asyncio.create_task(lane.run(), name=f"lane {ledger}"))
+        return self._lanes[ledger]
+
+    async def run(self) -> None:
+        """Keep the lanes until cancelled."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+
+
+def _answer(job: Job, outcomes: Sequence[Outcome]) -> None:
+    if not job.answer.done():
+        job.answer.set_result(outcomes)

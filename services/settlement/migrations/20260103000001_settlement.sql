@@ -1,0 +1,206 @@
+-- migrate:up
+
+-- One currency of one book; its row is locked by every commit of its transfers, which numbers
+-- transfers, commits and events without gaps.
+create table ledger (
+    id int primary key check (id between 1 and 999999),
+    book text not null,
+    currency_code text not null,
+    event_sequence bigint not null default 0,
+    commit_count bigint not null default 0,
+    transfer_count bigint not null default 0,
+    last_event_at timestamptz,
+    create_time timestamptz not null,
+    unique (book, currency_code)
+) with (fillfactor = 50);
+insert into ledger (id, book, currency_code, create_time) values (1, 'main', 'CNY', now());
+
+create sequence account_serial;
+
+-- No index on what a transfer changes, and room in every page, so that updates stay in place.
+create table account (
+    id bigint primary key,
+    ledger int not null references ledger check (ledger = id / 1000000000000),
+    code smallint not null,
+    flags smallint not null,
+    version bigint not null default 1,
+    owner uuid,
+    reference text not null,
+    debits_pending bigint not null default 0 check (debits_pending >= 0),
+    credits_pending bigint not null default 0 check (credits_pending >= 0),
+    debits_posted bigint not null default 0 check (debits_posted >= 0),
+    credits_posted bigint not null default 0 check (credits_posted >= 0),
+    create_time timestamptz not null,
+    update_time timestamptz not null,
+    -- The last net: the rules refuse such a transfer before.
+    constraint debits_within_credits
+        check (flags & 1 = 0 or debits_posted + debits_pending <= credits_posted),
+    constraint credits_within_debits
+        check (flags & 2 = 0 or credits_posted + credits_pending <= debits_posted)
+) with (fillfactor = 50);
+create unique index account_key on account (ledger, code, owner, reference) nulls not distinct;
+create index account_owner on account (owner, id);
+create index account_reference on account (reference, id) where reference <> '';
+
+-- Whatever changes balances changes debits and credits by the same sums, statement by statement.
+create function account_sums_are_equal() returns trigger language plpgsql as $$
+declare
+    posted numeric;
+    pending numeric;
+begin
+    select sum(n.debits_posted - o.debits_posted - n.credits_posted + o.credits_posted),
+           sum(n.debits_pending - o.debits_pending - n.credits_pending + o.credits_pending)
+    into posted, pending
+    from new_row n join old_row o using (id);
+    if posted <> 0 or pending <> 0 then
+        raise exception 'debits and credits would differ by % posted and % pending',
+            posted, pending using errcode = 'check_violation', constraint = 'account_sums';
+    end if;
+    return null;
+end $$;
+create trigger account_sums after update on account
+    referencing old table as old_row new table as new_row
+    for each statement execute function account_sums_are_equal();
+
+-- The ledger itself. It is only ever added to.
+create table transfer (
+    id uuid not null,
+    txn uuid not null,
+    pending_id uuid,
+    number bigint not null,
+    debit_account bigint not null,
+    credit_account bigint not null,
+    amount bigint not null check (amount > 0),
+    released bigint not null check (released >= 0),
+    debit_balance bigint not null,
+    debit_available bigint not null,
+    credit_balance bigint not null,
+    credit_available bigint not null,
+    event_at timestamptz not null,
+    ledger int not null,
+    timeout_s int not null,
+    kind smallint not null check (kind between 1 and 5),
+    code smallint not null,
+    linked boolean not null,
+    digest bytea not null,
+    purpose text not null,
+    memo text not null,
+    primary key (id),
+    check (debit_account <> credit_account)
+) partition by range (id);
+create index transfer_debit on transfer (debit_account, number);
+create index transfer_credit on transfer (credit_account, number);
+-- Numbers rise with time, so that a summary per range of pages finds them.
+create index transfer_number on transfer using brin (number) with (pages_per_range = 16);
+create table transfer_default partition of transfer default;
+
+-- Which months of ids have a partition of their own. Ids below the oldest attached one are too old.
+create table transfer_partition (
+    name text primary key,
+    lower_ms bigint not null unique,
+    upper_ms bigint not null check (upper_ms > lower_ms),
+    state text not null check (state in ('ATTACHED', 'DETACHED')) default 'ATTACHED'
+);
+
+create function id_floor(ms bigint) returns uuid language sql immutable as $$
+    select (lpad(to_hex(ms), 12, '0') || '00000000000000000000')::uuid
+$$;
+
+-- Makes the partition of a month of ids (UTC); false where it exists, or where ids of that month
+-- already rest in the default partition, which then keeps the whole month.
+create function make_transfer_partition(month date) returns boolean
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+    first_day timestamp := date_trunc('month', month);
+    part text := 'transfer_' || to_char(first_day, 'YYYYMM');
+    lower_bound bigint := extract(epoch from first_day) * 1000;
+    upper_bound bigint := extract(epoch from first_day + interval '1 month') * 1000;
+begin
+    perform pg_advisory_xact_lock(hashtext('make_transfer_partition'));
+    if exists (select from transfer_partition where name = part) or exists (
+        select from transfer_default
+        where id >= id_floor(lower_bound) and id < id_floor(upper_bound)) then
+        return false;
+    end if;
+    execute format('create table %I partition of transfer for values from (%L) to (%L)',
+        part, id_floor(lower_bound), id_floor(upper_bound));
+    execute format('revoke all on %I from ironloop_settlement', part);
+    insert into transfer_partition (name, lower_ms, upper_ms)
+        values (part, lower_bound, upper_bound);
+    return true;
+end $$;
+revoke all on function make_transfer_partition(date) from public;
+grant execute on function make_transfer_partition(date) to ironloop_settlement;
+
+do $$ begin
+    for ahead in -1..3 loop
+        perform make_transfer_partition((now() at time zone 'UTC' + ahead * interval '1 month')::date);
+    end loop;
+end $$;
+
+-- What pending transfers hold. Resolved once.
+create table hold (
+    pending_id uuid primary key,
+    ledger int not null,
+    debit_account bigint not null,
+    credit_account bigint not null,
+    amount bigint not null check (amount > 0),
+    state smallint not null check (state between 1 and 4),
+    expires_at timestamptz,
+    resolved_by uuid,
+    check ((state = 1) = (resolved_by is null))
+);
+create index hold_expiry on hold (ledger, expires_at) where state = 1 and expires_at is not null;
+
+-- Refusals, so that a retry gets the answer that was given.
+create table rejection (
+    id uuid primary key,
+    txn uuid not null,
+    pending_id uuid,
+    debit_account bigint not null,
+    credit_account bigint not null,
+    amount bigint not null,
+    event_at timestamptz not null,
+    ledger int not null,
+    timeout_s int not null,
+    kind int not null,
+    code int not null,
+    linked boolean not null,
+    reason smallint not null,
+    purpose text not null,
+    memo text not null
+);
+
+-- A transfer is reversed once.
+create table reversal (
+    reversed uuid primary key,
+    reversed_by uuid not null unique
+);
+
+-- One row a commit, for good: what it held, by which its transfers and events can be proved.
+create table ledger_commit (
+    ledger int not null references ledger,
+    sequence bigint not null,
+    first_number bigint not null,
+    transfer_count int not null check (transfer_count > 0),
+    first_event bigint not null,
+    event_count int not null check (event_count > 0),
+    event_at timestamptz not null,
+    digest bytea not null,
+    primary key (ledger, sequence)
+);
+create unique index ledger_commit_number on ledger_commit (ledger, first_number);
+create index ledger_commit_event_at on ledger_commit (ledger, event_at, sequence);
+
+-- The service adds to the ledger and takes nothing from it.
+revoke update, delete on transfer, transfer_default, transfer_partition, rejection, reversal,
+    ledger_commit from ironloop_settlement;
+revoke insert on transfer_default, transfer_partition from ironloop_settlement;
+revoke update, delete on account, ledger, hold from ironloop_settlement;
+grant update (flags, version, update_time, debits_pending, credits_pending, debits_posted,
+    credits_posted) on account to ironloop_settlement;
+grant update (event_sequence, commit_count, transfer_count, last_event_at)
+    on ledger to ironloop_settlement;
+grant update (state, resolved_by) on hold to ironloop_settlement;
+
+-- migrate:down

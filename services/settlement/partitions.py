@@ -1,0 +1,39 @@
+"""Partitions of the transfer table by the time of ids: one a month (UTC), made ahead."""
+
+from datetime import UTC, date, datetime
+
+from services.kit.connection import Connection
+from services.kit.timers import Timer
+from services.kit.transaction import Transaction
+
+TIMER = "make_partitions"
+SUBJECT = "transfers"
+MONTHS_AHEAD = 3  # a service that is down for a quarter loses no room
+
+
+async def make_ahead(tx: Transaction) -> None:
+    """Make the partitions around wall time and the business date, and come back next month."""
+    for instant in {datetime.now(UTC).date(), tx.now.date()}:
+        first = instant.replace(day=1)
+        for months in range(-1, MONTHS_AHEAD + 1):
+            await make(tx.connection, _shifted(first, months))
+    next_month = _shifted(tx.now.date().replace(day=1), 1)
+    due_at = datetime(next_month.year, next_month.month, 1, tzinfo=UTC)
+    await tx.set_timer(TIMER, SUBJECT, due_at=due_at)
+
+
+async def on_timer(tx: Transaction, _: Timer) -> None:
+    """Make the next month's partition when a month begins."""
+    await make_ahead(tx)
+
+
+async def make(connection: Connection, month: date) -> bool:
+    """Make a month's partition; False where it exists or the default one holds ids of it."""
+    made: bool = await connection.fetchval("select make_transfer_partition($1)", month)
+    return made
+
+
+def _shifted(first: date, months: int) -> date:
+    """Return the first day of the month that is `months` after that of `first`."""
+    count = first.year * 12 + first.month - 1 + months
+    return date(count // 12, count % 12 + 1, 1)

@@ -1,0 +1,215 @@
+"""What a batch does to the ledger, found for the whole batch at once.
+
+A limited account whose credits cover what is posted, what is pending and every debit of the
+batch cannot fail in any order, so chains that touch only such accounts need no order and no
+check of their own. Chains that touch another account, and whatever is not a plain new transfer,
+go through the model one by one, in order. Which of the two a chain takes changes no outcome.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from services.settlement import model
+from services.settlement.account import Account, Flags
+from services.settlement.model import SUM_FEN_MAX, Chain, Hold, State, open_hold, reversed_id
+from services.settlement.transfer import (
+    OPENING,
+    REVERSAL,
+    IdWindow,
+    Outcome,
+    Posted,
+    Refused,
+    ResultCode,
+    Standing,
+    Transfer,
+    TransferKind,
+    flaw,
+)
+
+_IDLE = Flags.FROZEN | Flags.CLOSED
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What has to be written so that a batch becomes true.
+
+    Attributes:
+        outcomes: One a transfer, in order.
+        created: The new transfers, in the order of their numbers.
+        refused: The refusals to keep.
+        opened: New holds, some of them resolved in the same batch.
+        resolved: Holds that stood before and are resolved now.
+        reversals: (reversed, reversing) transfers.
+        accounts: How the accounts stand in the end that the new transfers touch.
+    """
+
+    outcomes: Sequence[Outcome]
+    created: Sequence[Posted]
+    refused: Sequence[Refused]
+    opened: Sequence[Hold]
+    resolved: Sequence[Hold]
+    reversals: Sequence[tuple[UUID, UUID]]
+    accounts: Mapping[int, Account]
+
+
+def plan(state: State, batch: Sequence[Chain], *, at: datetime, window: IdWindow) -> Plan:
+    """Return what a batch does at domain time `at`."""
+    plain = _plain_chains(state, batch, window)
+    ordered = [chain for chain, is_plain in zip(batch, plain, strict=True) if not is_plain]
+    after, found = model.apply(state, ordered, at=at, window=window) if ordered else (state, [])
+    return _number(state, after, _in_order(batch, plain, iter(found)), at=at)
+
+
+def plan_expiry(state: State, rows: Sequence[Transfer], *, at: datetime) -> Plan:
+    """Return what settlement's own transfers do that release holds whose time is up."""
+    after, found = model.expire(state, rows, at=at)
+    return _number(state, after, iter(found), at=at)
+
+
+def _plain_chains(state: State, batch: Sequence[Chain], window: IdWindow) -> list[bool]:
+    """Return for each chain whether it succeeds whatever the others do."""
+    uses: Counter[UUID] = Counter()
+    debits: defaultdict[int, int] = defaultdict(int)
+    credits_: defaultdict[int, int] = defaultdict(int)
+    for chain in batch:
+        for row in chain.rows:
+            uses[row.id] += 1
+            if row.pending_id is not None:
+                uses[row.pending_id] += 1
+            if row.code == REVERSAL and (original := reversed_id(row)) is not None:
+                uses[original] += 1
+            if row.kind in OPENING and row.amount_fen > 0:
+                debits[row.debit_account] += row.amount_fen
+                credits_[row.credit_account] += row.amount_fen
+    safe = {
+        account.id
+        for account in state.accounts.values()
+        if _is_safe(account, debits.get(account.id, 0), credits_.get(account.id, 0))
+    }
+    known = state.posted.keys() | state.refused.keys()
+    return [
+        chain.is_closed
+        and all(
+            row.debit_account in safe
+            and row.credit_account in safe
+            and uses[row.id] == 1
+            and row.id not in known
+            and row.kind in OPENING
+            and row.code != REVERSAL
+            and flaw(row) is None
+            and window.flaw(row.id) is None
+            for row in chain.rows
+        )
+        for chain in batch
+    ]
+
+
+def _is_safe(account: Account, debits_fen: int, credits_fen: int) -> bool:
+    """Whether no order of a batch with these sums can make this account refuse."""
+    debits = account.debits_posted + account.debits_pending + debits_fen
+    credits_ = account.credits_posted + account.credits_pending + credits_fen
+    flags = account.flags
+    return not (
+        flags & _IDLE
+        or debits > SUM_FEN_MAX
+        or credits_ > SUM_FEN_MAX
+        or (flags & Flags.DEBITS_MUST_NOT_EXCEED_CREDITS and debits > account.credits_posted)
+        or (flags & Flags.CREDITS_MUST_NOT_EXCEED_DEBITS and credits_ > account.debits_posted)
+    )
+
+
+def _in_order(
+    batch: Sequence[Chain], plain: Sequence[bool], found: Iterator[Outcome]
+) -> Iterator[Outcome | Transfer]:
+    """Yield for each transfer in order what the model found, or the transfer if it is plain."""
+    for chain, is_plain in zip(batch, plain, strict=True):
+        if is_plain:
+            yield from chain.rows
+        else:
+            for _ in chain.rows:
+                yield next(found)
+
+
+def _number(
+    state: State, after: State, found: Iterator[Outcome | Transfer], *, at: datetime
+) -> Plan:
+    """Number the new transfers in order and say how their accounts stood after each."""
+    outcomes: list[Outcome] = []
+    created: dict[UUID, Posted] = {}
+    standing = _Standing(state.accounts)
+    number = state.last_number
+    for item in found:
+        if isinstance(item, Transfer):
+            row, released_fen = item, 0
+        elif item.code is ResultCode.CREATED:
+            assert item.posted is not None
+            row, released_fen = item.posted.transfer, item.posted.released_fen
+        else:
+            # A second transfer of the batch under one id refers to the first.
+            posted = created.get(item.id) if item.posted is not None else None
+            outcomes.append(item if posted is None else item._replace(posted=posted))
+            continue
+        number += 1
+        debit, credit = standing.after(row, released_fen)
+        posted = Posted(row, number, released_fen, at, debit, credit)
+        created[row.id] = posted
+        outcomes.append(Outcome(row.id, ResultCode.CREATED, posted))
+    holds = {
+        posted.transfer.id: open_hold(posted, ledger=state.ledger)
+        for posted in created.values()
+        if posted.transfer.kind == TransferKind.PENDING
+    } | {key: hold for key, hold in after.holds.items() if hold is not state.holds.get(key)}
+    return Plan(
+        outcomes,
+        list(created.values()),
+        [refused for key, refused in after.refused.items() if key not in state.refused],
+        [hold for key, hold in holds.items() if key not in state.holds],
+        [hold for key, hold in holds.items() if key in state.holds],
+        [(of, by) for of, by in after.reversals.items() if of not in state.reversals],
+        standing.accounts(),
+    )
+
+
+class _Standing:
+    """The accounts' running sums, in lists that change in place: this is the inner loop."""
+
+    def __init__(self, accounts: Mapping[int, Account]) -> None:
+        self._before = accounts
+        self._sums: dict[int, list[int]] = {}
+
+    def after(self, row: Transfer, released_fen: int) -> tuple[Standing, Standing]:
+        """Move a transfer's amount and return how its two accounts stand."""
+        debit = self._sums.get(row.debit_account) or self._take(row.debit_account)
+        credit = self._sums.get(row.credit_account) or self._take(row.credit_account)
+        amount_fen, kind = row.amount_fen, row.kind
+        if kind == TransferKind.POSTED:
+            debit[2] += amount_fen
+            credit[3] += amount_fen
+        elif kind == TransferKind.PENDING:
+            debit[0] += amount_fen
+            credit[1] += amount_fen
+        else:
+            debit[0] -= released_fen
+            credit[1] -= released_fen
+            if kind == TransferKind.POST_PENDING:
+                debit[2] += amount_fen
+                credit[3] += amount_fen
+        debit_fen = debit[3] - debit[2]
+        credit_fen = credit[3] - credit[2]
+        return Standing(debit_fen, debit_fen - debit[0]), Standing(
+            credit_fen, credit_fen - credit[0]
+        )
+
+    def accounts(self) -> dict[int, Account]:
+        """Return the accounts that were touched, as they stand."""
+        return {
+            number: Account(number, self._before[number].flags, *sums)
+            for number, sums in self._sums.items()
+        }
+
+    def _take(self, number: int) -> list[int]:
+        sums = self._sums[number] = list(self._before[number][2:])
+        return sums

@@ -1,0 +1,199 @@
+"""Posting: one batch of one ledger in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from services.kit.ids import fact_id, name
+from services.kit.timers import Timer
+from services.kit.transaction import Transaction
+from services.settlement import posting_store as store
+from services.settlement.account import Ledger, ledger_of
+from services.settlement.events import EVENT_TRANSFERS_MAX, transfers_posted
+from services.settlement.model import Chain, Hold, State, reversed_id
+from services.settlement.plan import Plan, plan, plan_expiry
+from services.settlement.posting_store import LedgerBroken
+from services.settlement.transfer import REVERSAL, Outcome, Transfer, TransferKind
+
+EXPIRY_TIMER = "expire_holds"
+EXPIRED_MAX = 1_000  # holds released in one transaction; more follow in the next
+ID_AHEAD = timedelta(days=1)  # clocks of clients differ; more is a defect of theirs
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What posting knows beside the batch.
+
+    Attributes:
+        ledgers: Every ledger that exists.
+        oldest_ms: The lowest id time that is accepted, in milliseconds since 1970.
+    """
+
+    ledgers: frozenset[int]
+    oldest_ms: int
+
+
+async def post(
+    tx: Transaction, ledger_id: int, batch: Sequence[Chain], *, around: Surroundings
+) -> Sequence[Outcome]:
+    """Post chains of one ledger and return one outcome a transfer, in order.
+
+    Raises:
+        LedgerBroken: What the database holds contradicts the rules; a defect.
+    """
+    ledger = await store.lock_ledger(tx.connection, ledger_id)
+    at = _event_time(tx, ledger)
+    rows = [row for chain in batch for row in chain.rows]
+    state = await _load(tx, ledger, rows, around)
+    window = store.id_window(
+        around.oldest_ms,
+        at,
+        datetime.now(UTC),
+        ahead_ms=int(ID_AHEAD.total_seconds() * 1000),
+    )
+    made = plan(state, batch, at=at, window=window)
+    await _write(tx, ledger, made, at)
+    return made.outcomes
+
+
+async def expire_holds(tx: Transaction, timer: Timer) -> None:
+    """Release the holds of a ledger whose time is up, and set the timer for the next."""
+    ledger_id = timer.payload["ledger"]
+    ledger = await store.lock_ledger(tx.connection, ledger_id)
+    at = _event_time(tx, ledger)
+    expired = await store.list_expired_holds(tx.connection, ledger_id, at=at, limit=EXPIRED_MAX)
+    if expired:
+        state = await _load_expired(tx, ledger, expired)
+        rows = [_expiry(hold, state.posted[hold.pending_id].transfer) for hold in expired]
+        await _write(tx, ledger, plan_expiry(state, rows, at=at), at)
+    await _set_expiry_timer(tx, ledger_id)
+
+
+def ledger_of_rows(rows: Sequence[Transfer], ledgers: frozenset[int]) -> int | None:
+    """Return the ledger of the first account that has one, which is the batch's; None if none."""
+    for row in rows:
+        for number in (row.debit_account, row.credit_account):
+            if (ledger := ledger_of(number)) in ledgers:
+                return ledger
+    return None
+
+
+def _event_time(tx: Transaction, ledger: Ledger) -> datetime:
+    """Return domain time; a ledger's never runs backwards, whichever replica posts."""
+    return max(tx.now, ledger.last_event_at) if ledger.last_event_at else tx.now
+
+
+async def _load(
+    tx: Transaction, ledger: Ledger, rows: Sequence[Transfer], around: Surroundings
+) -> State:
+    """Read what the batch can see; the accounts are locked from here on."""
+    connection = tx.connection
+    pending_ids = [row.pending_id for row in rows if row.pending_id is not None]
+    originals = [
+        original
+        for row in rows
+        if row.code == REVERSAL and (original := reversed_id(row)) is not None
+    ]
+    holds = await store.find_holds(connection, pending_ids) if pending_ids else {}
+    numbers = {row.debit_account for row in rows} | {row.credit_account for row in rows}
+    for hold in holds.values():
+        numbers |= {hold.debit_account, hold.credit_account}
+    accounts = await store.lock_accounts(
+        connection, (number for number in numbers if ledger_of(number) == ledger.id)
+    )
+    ids: list[UUID] = [row.id for row in rows]
+    return State(
+        ledger=ledger.id,
+        ledgers=around.ledgers,
+        accounts=accounts,
+        posted=await store.find_transfers(connection, [*ids, *pending_ids, *originals]),
+        refused=await store.find_refusals(connection, ids),
+        holds=holds,
+        reversals=await store.find_reversals(connection, originals) if originals else {},
+        last_number=ledger.transfer_count,
+    )
+
+
+async def _load_expired(tx: Transaction, ledger: Ledger, expired: Sequence[Hold]) -> State:
+    numbers = {hold.debit_account for hold in expired} | {hold.credit_account for hold in expired}
+    return State(
+        ledger=ledger.id,
+        ledgers=frozenset({ledger.id}),
+        accounts=await store.lock_accounts(tx.connection, numbers),
+        posted=await store.find_transfers(tx.connection, [hold.pending_id for hold in expired]),
+        holds={hold.pending_id: hold for hold in expired},
+        last_number=ledger.transfer_count,
+    )
+
+
+async def _write(tx: Transaction, ledger: Ledger, made: Plan, at: datetime) -> None:
+    connection = tx.connection
+    if made.refused:
+        await store.insert_refusals(connection, made.refused, ledger=ledger.id, at=at)
+    if not made.created:
+        return
+    sums, digest = await store.insert_transfers(connection, made.created, ledger=ledger.id, at=at)
+    _compare(made, sums)
+    if made.opened:
+        await store.insert_holds(connection, made.opened)
+    if made.resolved:
+        await store.resolve_holds(connection, made.resolved)
+    if made.reversals:
+        await store.insert_reversals(connection, made.reversals)
+    parts = [
+        made.created[start : start + EVENT_TRANSFERS_MAX]
+        for start in range(0, len(made.created), EVENT_TRANSFERS_MAX)
+    ]
+    await store.advance_ledger(
+        connection,
+        ledger,
+        transfer_count=len(made.created),
+        event_count=len(parts),
+        at=at,
+        digest=digest,
+    )
+    for part, transfers in enumerate(parts, 1):
+        await tx.emit(
+            transfers_posted(
+                ledger.name,
+                sequence=ledger.event_sequence + part,
+                commit=ledger.commit_count + 1,
+                transfers=transfers,
+            )
+        )
+    if any(hold.expires_at is not None for hold in (*made.opened, *made.resolved)):
+        await _set_expiry_timer(tx, ledger.id)
+
+
+def _compare(made: Plan, sums: dict[int, tuple[int, ...]]) -> None:
+    """Hold the sums that PostgreSQL counted against those that the rules say.
+
+    Raises:
+        LedgerBroken: They differ, or debits and credits do.
+    """
+    expected = {number: tuple(account)[2:] for number, account in made.accounts.items()}
+    if sums != expected:
+        wrong = sorted(number for number in expected if sums.get(number) != expected[number])
+        raise LedgerBroken(f"accounts {wrong[:10]} would not stand as the rules say")
+
+
+async def _set_expiry_timer(tx: Transaction, ledger_id: int) -> None:
+    due_at = await store.next_expiry(tx.connection, ledger_id)
+    subject = name("ledgers", ledger_id)
+    if due_at is None:
+        await tx.cancel_timers(subject, kind=EXPIRY_TIMER)
+    else:
+        await tx.set_timer(EXPIRY_TIMER, subject, due_at=due_at, payload={"ledger": ledger_id})
+
+
+def _expiry(hold: Hold, pending: Transfer) -> Transfer:
+    """Return settlement's own transfer that releases a hold, always the same for a hold."""
+    assert hold.expires_at is not None
+    return pending._replace(
+        id=fact_id(hold.expires_at, name("transfers", hold.pending_id), "expiry"),
+        kind=TransferKind.EXPIRE_PENDING,
+        pending_id=hold.pending_id,
+        timeout_s=0,
+        linked=False,
+    )

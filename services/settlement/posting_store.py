@@ -1,0 +1,333 @@
+"""SQL of posting: what a batch reads under its locks, and what it writes."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from services.kit.connection import Connection, Row
+from services.settlement.account import Account, Ledger
+from services.settlement.model import Hold, HoldState
+from services.settlement.transfer import (
+    IdWindow,
+    Posted,
+    Refused,
+    ResultCode,
+    Standing,
+    Transfer,
+)
+
+
+class LedgerBroken(Exception):
+    """What the database holds is not what the rules say; nothing of the batch is committed."""
+
+
+async def lock_ledger(connection: Connection, ledger: int) -> Ledger:
+    """Return a ledger, locked until the commit: its commits are one after the other."""
+    row = await connection.fetchrow("select * from ledger where id = $1 for no key update", ledger)
+    assert row is not None, f"there is no ledger {ledger}"
+    return Ledger(**row)
+
+
+async def find_ledger_of_hold(connection: Connection, pending_ids: Sequence[UUID]) -> int | None:
+    """Return the ledger of the first pending transfer that exists."""
+    ledger: int | None = await connection.fetchval(
+        """
+        select h.ledger from unnest($1::uuid[]) with ordinality as p (id, place)
+        join hold h on h.pending_id = p.id order by place limit 1
+        """,
+        pending_ids,
+    )
+    return ledger
+
+
+async def lock_accounts(connection: Connection, numbers: Iterable[int]) -> dict[int, Account]:
+    """Return accounts by number, locked in the order of their numbers.
+
+    A statement of its own: as a part of a larger one it would lock as it goes, in any order.
+    """
+    rows = await connection.fetch(
+        """
+        select id, flags, debits_pending, credits_pending, debits_posted, credits_posted
+        from account where id = any($1::bigint[]) order by id for no key update
+        """,
+        list(numbers),
+    )
+    return {row["id"]: Account(*row) for row in rows}
+
+
+async def find_transfers(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Posted]:
+    """Return posted transfers by id."""
+    rows = await connection.fetch("select * from transfer where id = any($1::uuid[])", ids)
+    return {row["id"]: posted_of(row) for row in rows}
+
+
+async def find_refusals(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Refused]:
+    """Return stored refusals by id."""
+    rows = await connection.fetch("select * from rejection where id = any($1::uuid[])", ids)
+    return {row["id"]: Refused(_transfer_of(row), ResultCode(row["reason"])) for row in rows}
+
+
+async def find_holds(connection: Connection, pending_ids: Sequence[UUID]) -> dict[UUID, Hold]:
+    """Return holds by the id of their pending transfer."""
+    rows = await connection.fetch(
+        "select * from hold where pending_id = any($1::uuid[])", pending_ids
+    )
+    return {row["pending_id"]: _hold_of(row) for row in rows}
+
+
+async def find_reversals(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Return by which transfer each of `ids` was reversed, where it was."""
+    rows = await connection.fetch("select * from reversal where reversed = any($1::uuid[])", ids)
+    return {row["reversed"]: row["reversed_by"] for row in rows}
+
+
+async def list_expired_holds(
+    connection: Connection, ledger: int, *, at: datetime, limit: int
+) -> list[Hold]:
+    """Return open holds whose time is up, the earliest first."""
+    rows = await connection.fetch(
+        """
+        select * from hold where ledger = $1 and state = 1 and expires_at <= $2
+        order by expires_at, pending_id limit $3
+        """,
+        ledger,
+        at,
+        limit,
+    )
+    return [_hold_of(row) for row in rows]
+
+
+async def next_expiry(connection: Connection, ledger: int) -> datetime | None:
+    """Return when the first open hold of a ledger expires."""
+    expires_at: datetime | None = await connection.fetchval(
+        """
+        select min(expires_at) from hold
+        where ledger = $1 and state = 1 and expires_at is not null
+        """,
+        ledger,
+    )
+    return expires_at
+
+
+async def read_oldest_ms(connection: Connection) -> int:
+    """Return the lowest id time that an attached partition takes, in milliseconds since 1970."""
+    oldest_ms: int | None = await connection.fetchval(
+        "select min(lower_ms) from transfer_partition where state = 'ATTACHED'"
+    )
+    return oldest_ms or 0
+
+
+async def insert_transfers(
+    connection: Connection, created: Sequence[Posted], *, ledger: int, at: datetime
+) -> tuple[dict[int, tuple[int, ...]], bytes]:
+    """Write transfers and move the sums of their accounts.
+
+    Returns:
+        The sums that the accounts have now, by number; and the digest of the batch.
+    """
+    digests = [digest_of(posted) for posted in created]
+    rows = await connection.fetch(
+        _INSERT_TRANSFERS,
+        ledger,
+        at,
+        *zip(*(posted.transfer for posted in created), strict=True),
+        [posted.number for posted in created],
+        [posted.released_fen for posted in created],
+        *zip(*(posted.debit for posted in created), strict=True),
+        *zip(*(posted.credit for posted in created), strict=True),
+        digests,
+    )
+    return {row[0]: tuple(row)[1:] for row in rows}, batch_digest(digests)
+
+
+_INSERT_TRANSFERS = """
+with added as (
+    insert into transfer
+        (ledger, event_at, id, txn, kind, debit_account, credit_account, amount, pending_id,
+         timeout_s, linked, code, purpose, memo, number, released, debit_balance,
+         debit_available, credit_balance, credit_available, digest)
+    select $1, $2, * from unnest(
+        $3::uuid[], $4::uuid[], $5::smallint[], $6::bigint[], $7::bigint[], $8::bigint[],
+        $9::uuid[], $10::int[], $11::boolean[], $12::smallint[], $13::text[], $14::text[],
+        $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[],
+        $20::bigint[], $21::bytea[])
+    returning debit_account, credit_account,
+        case when kind in (1, 3) then amount else 0 end as posted,
+        case kind when 1 then 0 when 2 then amount else -released end as held
+), delta as (
+    select account, sum(debit_held)::bigint as debit_held, sum(credit_held)::bigint as credit_held,
+        sum(debit_posted)::bigint as debit_posted, sum(credit_posted)::bigint as credit_posted
+    from (
+        select debit_account, held, 0, posted, 0 from added
+        union all
+        select credit_account, 0, held, 0, posted from added
+    ) as side (account, debit_held, credit_held, debit_posted, credit_posted)
+    group by account
+)
+update account a set
+    debits_pending = debits_pending + debit_held,
+    credits_pending = credits_pending + credit_held,
+    debits_posted = debits_posted + debit_posted,
+    credits_posted = credits_posted + credit_posted
+from delta where a.id = delta.account
+returning a.id, debits_pending, credits_pending, debits_posted, credits_posted
+"""
+
+
+async def insert_holds(connection: Connection, holds: Sequence[Hold]) -> None:
+    """Write new holds."""
+    await connection.execute(
+        """
+        insert into hold (pending_id, ledger, debit_account, credit_account, amount, state,
+            expires_at, resolved_by)
+        select * from unnest($1::uuid[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[],
+            $6::smallint[], $7::timestamptz[], $8::uuid[])
+        """,
+        *zip(*holds, strict=True),
+    )
+
+
+async def resolve_holds(connection: Connection, holds: Sequence[Hold]) -> None:
+    """Mark open holds as resolved.
+
+    Raises:
+        LedgerBroken: One of them was resolved before.
+    """
+    status = await connection.execute(
+        """
+        update hold set state = r.state, resolved_by = r.resolved_by
+        from unnest($1::uuid[], $2::smallint[], $3::uuid[]) as r (pending_id, state, resolved_by)
+        where hold.pending_id = r.pending_id and hold.state = 1
+        """,
+        [hold.pending_id for hold in holds],
+        [hold.state for hold in holds],
+        [hold.resolved_by for hold in holds],
+    )
+    if status != f"UPDATE {len(holds)}":
+        raise LedgerBroken(f"{status} of {len(holds)} holds to resolve")
+
+
+async def insert_refusals(
+    connection: Connection, refused: Sequence[Refused], *, ledger: int, at: datetime
+) -> None:
+    """Keep refusals."""
+    await connection.execute(
+        """
+        insert into rejection
+            (ledger, event_at, id, txn, kind, debit_account, credit_account, amount, pending_id,
+             timeout_s, linked, code, purpose, memo, reason)
+        select $1, $2, * from unnest(
+            $3::uuid[], $4::uuid[], $5::int[], $6::bigint[], $7::bigint[], $8::bigint[],
+            $9::uuid[], $10::int[], $11::boolean[], $12::int[], $13::text[], $14::text[],
+            $15::smallint[])
+        """,
+        ledger,
+        at,
+        *zip(*(each.transfer for each in refused), strict=True),
+        [each.reason for each in refused],
+    )
+
+
+async def insert_reversals(connection: Connection, pairs: Sequence[tuple[UUID, UUID]]) -> None:
+    """Note by which transfer each was reversed."""
+    await connection.execute(
+        "insert into reversal (reversed, reversed_by) select * from unnest($1::uuid[], $2::uuid[])",
+        *zip(*pairs, strict=True),
+    )
+
+
+async def advance_ledger(
+    connection: Connection,
+    ledger: Ledger,
+    *,
+    transfer_count: int,
+    event_count: int,
+    at: datetime,
+    digest: bytes,
+) -> None:
+    """Write a commit's permanent row and move its ledger's counters."""
+    await connection.execute(
+        """
+        with advanced as (
+            update ledger set commit_count = commit_count + 1, last_event_at = $4,
+                transfer_count = transfer_count + $2, event_sequence = event_sequence + $3
+            where id = $1 returning commit_count, transfer_count, event_sequence
+        )
+        insert into ledger_commit (ledger, sequence, first_number, transfer_count, first_event,
+            event_count, event_at, digest)
+        select $1, commit_count, transfer_count - $2 + 1, $2, event_sequence - $3 + 1, $3, $4, $5
+        from advanced
+        """,
+        ledger.id,
+        transfer_count,
+        event_count,
+        at,
+        digest,
+    )
+
+
+def digest_of(posted: Posted) -> bytes:
+    """Return 16 bytes of the SHA-256 of a transfer as it rests; `verify` makes the same in SQL."""
+    row = posted.transfer
+    content = (
+        f"{posted.number}|{row.id}|{row.txn}|{row.kind:d}|{row.debit_account}|"
+        f"{row.credit_account}|{row.amount_fen}|{posted.released_fen}|{row.pending_id or ''}|"
+        f"{row.timeout_s}|{row.linked:d}|{row.code:d}|{posted.debit.balance_fen}|"
+        f"{posted.debit.available_fen}|{posted.credit.balance_fen}|"
+        f"{posted.credit.available_fen}|{row.purpose}\0{row.memo}"
+    )
+    return hashlib.sha256(content.encode()).digest()[:16]
+
+
+def batch_digest(digests: Iterable[bytes]) -> bytes:
+    """Return the SHA-256 of a commit's digests in the order of their numbers."""
+    return hashlib.sha256(b"".join(digests)).digest()
+
+
+def id_window(oldest_ms: int, *instants: datetime, ahead_ms: int) -> IdWindow:
+    """Return the window up to a while after the latest of `instants`."""
+    newest = max(instants)
+    return IdWindow(oldest_ms, int(newest.timestamp() * 1000) + ahead_ms)
+
+
+def posted_of(row: Row) -> Posted:
+    """Return a transfer from its row."""
+    return Posted(
+        _transfer_of(row),
+        row["number"],
+        row["released"],
+        row["event_at"],
+        Standing(row["debit_balance"], row["debit_available"]),
+        Standing(row["credit_balance"], row["credit_available"]),
+    )
+
+
+def _transfer_of(row: Row) -> Transfer:
+    return Transfer(
+        row["id"],
+        row["txn"],
+        row["kind"],
+        row["debit_account"],
+        row["credit_account"],
+        row["amount"],
+        row["pending_id"],
+        row["timeout_s"],
+        row["linked"],
+        row["code"],
+        row["purpose"],
+        row["memo"],
+    )
+
+
+def _hold_of(row: Row) -> Hold:
+    return Hold(
+        row["pending_id"],
+        row["ledger"],
+        row["debit_account"],
+        row["credit_account"],
+        row["amount"],
+        HoldState(row["state"]),
+        row["expires_at"],
+        row["resolved_by"],
+    )
