@@ -15,6 +15,8 @@ import asyncpg
 from infra.local.paths import ROOT, VENV_BIN
 
 KIT_MIGRATIONS = ROOT / "services" / "kit" / "migrations"
+LOCK_TIMEOUT_MS = 5_000  # a migration that waits longer for a table holds up every call on it
+STATEMENT_TIMEOUT_MS = 600_000
 
 
 class MigrationFailed(Exception):
@@ -98,7 +100,7 @@ def _migrate(dsn: str, service: str) -> None:
             *(f"--migrations-dir={folder}" for folder in folders),
             "migrate",
         ],
-        env=os.environ | {"DATABASE_URL": _with_plain_tls(dsn)},
+        env=os.environ | {"DATABASE_URL": _for_migrations(dsn)},
         capture_output=True,
         text=True,
         check=False,
@@ -107,8 +109,9 @@ def _migrate(dsn: str, service: str) -> None:
         raise MigrationFailed(f"{service}: {done.stdout}{done.stderr}")
 
 
-def _with_plain_tls(dsn: str) -> str:
-    """Say that TLS is not asked for, as dbmate otherwise demands it, unless the DSN says so."""
-    if "sslmode=" in dsn:
-        return dsn
-    return f"{dsn}{'&' if urlsplit(dsn).query else '?'}sslmode=disable"
+def _for_migrations(dsn: str) -> str:
+    """Add timeouts, and say that TLS is not asked for, as dbmate otherwise demands it."""
+    asked = [f"lock_timeout={LOCK_TIMEOUT_MS}", f"statement_timeout={STATEMENT_TIMEOUT_MS}"]
+    if "sslmode=" not in dsn:
+        asked.append("sslmode=disable")
+    return f"{dsn}{'&' if urlsplit(dsn).query else '?'}{'&'.join(asked)}"
