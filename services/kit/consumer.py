@@ -115,7 +115,7 @@ class Consumer:
                 break
             except Retriable as error:
                 # The database or a peer is away: nothing is wrong with the event, so it waits.
-                log.warning("event_waited", event=delivery.event_type, error=error.message)
+                log.warning("event_waited", event_type=delivery.event_type, error=error.message)
                 await asyncio.sleep(backoff_s(failures, base_s=RETRY_BASE_S, max_s=RETRY_MAX_S))
                 failures = min(failures + 1, TRIES_MAX - 1)
             except Exception as error:
@@ -165,7 +165,7 @@ class Consumer:
             await handler(tx, event.FromString(delivery.payload))
 
     async def _set_aside(self, delivery: Delivery, error: Exception) -> None:
-        log.error("event_dead", event=delivery.event_type, key=delivery.key, exc_info=error)
+        log.error("event_dead", event_type=delivery.event_type, key=delivery.key, exc_info=error)
         await self._bury(delivery.topic, delivery.key, delivery.headers, delivery.payload, error)
         if isinstance(error, SequenceTaken):
             return  # its place in the order is gone, so nothing waits for it

@@ -119,8 +119,8 @@ class Database:
             except _CONTENTION:
                 await asyncio.sleep(backoff_s(attempt, base_s=CONTENTION_BACKOFF_S, max_s=0.2))
             except asyncpg.InterfaceError as error:
-                if isinstance(error, ValueError):
-                    raise  # an argument that does not fit its column: a defect of ours
+                if not _says_closed(error):
+                    raise
                 raise DatabaseUnavailable(error) from error
             except _LOST as error:
                 raise DatabaseUnavailable(error) from error
@@ -146,8 +146,8 @@ class Database:
             async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
                 yield connection
         except asyncpg.InterfaceError as error:
-            if isinstance(error, ValueError):
-                raise  # as in `run`
+            if not _says_closed(error):
+                raise
             raise DatabaseUnavailable(error) from error
         except _LOST as error:
             raise DatabaseUnavailable(error) from error
@@ -162,6 +162,11 @@ class Database:
         telemetry.POOL_CONNECTIONS.labels("open").set(self._pool.get_size())
         telemetry.POOL_CONNECTIONS.labels("idle").set(self._pool.get_idle_size())
         return True
+
+
+def _says_closed(error: asyncpg.InterfaceError) -> bool:
+    """Tell a lost connection from a wrong use of one, which is a defect; asyncpg has one class."""
+    return "clos" in str(error)
 
 
 async def _keep_session(_connection: "asyncpg.Connection[Any]") -> None:
