@@ -1,0 +1,1 @@
+"""Procurement: purchase orders with escrow, and demand pools (集采)."""

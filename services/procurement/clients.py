@@ -1,0 +1,356 @@
+"""Calls to settlement, marketplace and finance; never inside a transaction."""
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import TypeVar
+from uuid import UUID
+
+from ironloop.finance.v1 import finance_pb2, finance_pb2_grpc
+from ironloop.marketplace.v1 import (
+    listings_pb2,
+    listings_pb2_grpc,
+    machines_pb2,
+    machines_pb2_grpc,
+)
+from ironloop.settlement.v1 import settlement_pb2, settlement_pb2_grpc
+
+from services.kit import wire
+from services.kit.runtime import Runtime
+from services.kit.sagas import Saga
+from services.procurement.errors import InsufficientFunds, TransferRefused
+from services.procurement.order_model import LienPayoff
+from services.procurement.pool_model import MachineFacts
+
+CALLS_AT_ONCE_MAX = 16  # of the machines of one order or quote; more would crowd out other callers
+# Longer than any order of a pool lives, and within what marketplace allows (400 days).
+RESERVED_FOR = timedelta(days=365)
+_PAID = frozenset({settlement_pb2.RESULT_CODE_CREATED, settlement_pb2.RESULT_CODE_EXISTS})
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One transfer of a chain: `debit` pays `amount_fen` to `credit`, both account names."""
+
+    id: UUID
+    debit: str
+    credit: str
+    amount_fen: int
+    code: settlement_pb2.TransferCode.ValueType
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A machine as the registry has it at this moment."""
+
+    facts: MachineFacts
+    liens: tuple[str, ...]
+    hours_meter: Decimal | None
+
+
+async def open_wallets(runtime: Runtime, parties: Sequence[str]) -> list[str]:
+    """Return the accounts of parties' wallets, opened where they had none."""
+    return await _open(
+        runtime,
+        [
+            settlement_pb2.NewAccount(kind=settlement_pb2.ACCOUNT_KIND_WALLET, owner=party)
+            for party in parties
+        ],
+    )
+
+
+async def open_escrow(runtime: Runtime, order: str) -> str:
+    """Return the account of an order's escrow, opened where it had none."""
+    escrow = settlement_pb2.NewAccount(kind=settlement_pb2.ACCOUNT_KIND_ESCROW, reference=order)
+    return (await _open(runtime, [escrow]))[0]
+
+
+async def open_platform_fee(runtime: Runtime) -> str:
+    """Return the account of the platform's fees, opened where there was none."""
+    fee = settlement_pb2.NewAccount(kind=settlement_pb2.ACCOUNT_KIND_PLATFORM_FEE)
+    return (await _open(runtime, [fee]))[0]
+
+
+async def post(runtime: Runtime, legs: Sequence[Leg], *, txn: UUID, actor: str) -> None:
+    """Post transfers as one linked chain: all of them or none; posting them again changes nothing.
+
+    Raises:
+        InsufficientFunds: An account does not cover its leg.
+        TransferRefused: Settlement refused a leg for another reason.
+    """
+    stub = runtime.peers.stub("settlement", settlement_pb2_grpc.SettlementServiceStub)
+    answer = await runtime.peers.call(
+        stub.PostTransfers,
+        settlement_pb2.PostTransfersRequest(
+            transfers=[
+                settlement_pb2.Transfer(
+                    id=str(leg.id),
+                    txn=str(txn),
+                    debit_account=_number(leg.debit),
+                    credit_account=_number(leg.credit),
+                    amount_fen=leg.amount_fen,
+                    kind=settlement_pb2.TRANSFER_KIND_POSTED,
+                    linked=leg is not legs[-1],
+                    code=leg.code,
+                    purpose=leg.purpose,
+                )
+                for leg in legs
+            ]
+        ),
+        on_behalf_of=actor,
+    )
+    refused = [
+        (leg, result.code)
+        for leg, result in zip(legs, answer.results, strict=True)
+        if result.code not in _PAID
+    ]
+    if not refused:
+        return
+    # Of a chain only the leg that broke it says why; the others say that the chain was broken.
+    leg, code = next(
+        (pair for pair in refused if pair[1] != settlement_pb2.RESULT_CODE_LINKED_EVENT_FAILED),
+        refused[0],
+    )
+    if code == settlement_pb2.RESULT_CODE_EXCEEDS_CREDITS:
+        raise InsufficientFunds(leg.debit, leg.amount_fen)
+    raise TransferRefused(
+        wire.enum_name(settlement_pb2.TransferCode, leg.code, prefix="TRANSFER_CODE_"),
+        wire.enum_name(settlement_pb2.ResultCode, code, prefix="RESULT_CODE_"),
+        subject=leg.purpose,
+    )
+
+
+async def reserve_listing(
+    runtime: Runtime, saga: Saga, listing: str, *, order: str, buyer: str
+) -> listings_pb2.Listing:
+    """Hold a listing for an order and return it, with the price that the buyer pays.
+
+    Raises:
+        PeerRefused: It cannot be reserved.
+    """
+    return await runtime.peers.call(
+        _listings(runtime).ReserveListing,
+        listings_pb2.ReserveListingRequest(
+            request_id=saga.request_id(f"reserve/{listing}"),
+            name=listing,
+            order=order,
+            buyer=buyer,
+        ),
+        on_behalf_of=saga.actor,
+    )
+
+
+async def release_listing(runtime: Runtime, saga: Saga, listing: str, *, order: str) -> None:
+    """Publish a listing again that an order held; one that it does not hold stays as it is."""
+    await runtime.peers.call(
+        _listings(runtime).ReleaseListing,
+        listings_pb2.ReleaseListingRequest(
+            request_id=saga.request_id(f"release/{listing}"), name=listing, order=order
+        ),
+        on_behalf_of=saga.actor,
+    )
+
+
+async def complete_listing_sale(runtime: Runtime, saga: Saga, listing: str, *, order: str) -> None:
+    """Mark a listing as sold, which ends the machine's reservation."""
+    await runtime.peers.call(
+        _listings(runtime).CompleteListingSale,
+        listings_pb2.CompleteListingSaleRequest(
+            request_id=saga.request_id(f"complete/{listing}"), name=listing, order=order
+        ),
+        on_behalf_of=saga.actor,
+    )
+
+
+async def get_machine(runtime: Runtime, machine: str) -> Machine:
+    """Return a machine as the registry has it now.
+
+    Raises:
+        PeerRefused: There is none.
+    """
+    found = await runtime.peers.call(
+        _machines(runtime).GetMachine, machines_pb2.GetMachineRequest(name=machine)
+    )
+    return Machine(
+        facts=MachineFacts(
+            name=found.name,
+            make=found.make,
+            model=found.model,
+            equipment_class=wire.enum_name(
+                machines_pb2.EquipmentClass, found.equipment_class, prefix="EQUIPMENT_CLASS_"
+            ),
+            build_year=found.build_year,
+            title_holder=found.title_holder,
+            is_available=found.custody == machines_pb2.CUSTODY_AVAILABLE
+            and found.lifecycle
+            in (
+                machines_pb2.MACHINE_LIFECYCLE_REGISTERED,
+                machines_pb2.MACHINE_LIFECYCLE_IN_SERVICE,
+            ),
+        ),
+        liens=tuple(lien.name for lien in found.liens),
+        hours_meter=Decimal(found.hours_meter.value) if found.HasField("hours_meter") else None,
+    )
+
+
+async def reserve_machine(
+    runtime: Runtime, saga: Saga, machine: str, *, order: str, buyer: str, from_time: datetime
+) -> None:
+    """Hold a machine for a pool's order.
+
+    Raises:
+        PeerRefused: It cannot be reserved.
+    """
+    await runtime.peers.call(
+        _machines(runtime).ReserveMachine,
+        machines_pb2.ReserveMachineRequest(
+            request_id=saga.request_id(f"reserve/{machine}"),
+            name=machine,
+            reference=order,
+            party=buyer,
+            expire_time=wire.instant(from_time + RESERVED_FOR),
+        ),
+        on_behalf_of=saga.actor,
+    )
+
+
+async def release_machine(runtime: Runtime, saga: Saga, machine: str, *, order: str) -> None:
+    """End an order's hold on a machine; where there is none, nothing changes."""
+    await runtime.peers.call(
+        _machines(runtime).ReleaseMachine,
+        machines_pb2.ReleaseMachineRequest(
+            request_id=saga.request_id(f"release/{machine}"), name=machine, reference=order
+        ),
+        on_behalf_of=saga.actor,
+    )
+
+
+async def hand_over(
+    runtime: Runtime,
+    saga: Saga,
+    machine: str,
+    *,
+    order: str,
+    custodian: str,
+    custody: machines_pb2.Custody.ValueType,
+) -> None:
+    """Make a party the custodian of a machine that an order holds.
+
+    Raises:
+        PeerRefused: The order does not hold it.
+    """
+    await runtime.peers.call(
+        _machines(runtime).HandOverMachine,
+        machines_pb2.HandOverMachineRequest(
+            request_id=saga.request_id(f"hand_over/{machine}/{custodian}/{custody}"),
+            name=machine,
+            custody=custody,
+            custodian=custodian,
+            reference=order,
+        ),
+        on_behalf_of=saga.actor,
+    )
+
+
+async def transfer_title(
+    runtime: Runtime, saga: Saga, machine: str, *, order: str, seller: str, buyer: str
+) -> None:
+    """Move a machine's title from seller to buyer.
+
+    Raises:
+        PeerRefused: It is not the seller's, a lien is active, or something else holds it.
+    """
+    await runtime.peers.call(
+        _machines(runtime).TransferTitle,
+        machines_pb2.TransferTitleRequest(
+            request_id=saga.request_id(f"title/{machine}"),
+            name=machine,
+            from_party=seller,
+            to_party=buyer,
+            reference=order,
+        ),
+        on_behalf_of=saga.actor,
+    )
+
+
+async def quote_payoffs(runtime: Runtime, machine: str, *, as_of: date) -> list[LienPayoff]:
+    """Return what frees a machine of its draws as of a business date.
+
+    Raises:
+        PeerRefused: Finance does not quote.
+    """
+    stub = runtime.peers.stub("finance", finance_pb2_grpc.FinanceServiceStub)
+    answer = await runtime.peers.call(
+        stub.QuotePayoff,
+        finance_pb2.QuotePayoffRequest(machine=machine, as_of=wire.date(as_of)),
+    )
+    return [
+        LienPayoff(
+            machine=machine,
+            lien=payoff.lien,
+            draw=payoff.draw,
+            amount_fen=wire.fen(payoff.amount, field="payoffs.amount"),
+            account=payoff.pay_to_account,
+        )
+        for payoff in answer.payoffs
+    ]
+
+
+async def settle_payoff(runtime: Runtime, saga: Saga, *, draw: str, transfer_id: UUID) -> None:
+    """Tell finance that a draw was paid off by a transfer; it releases the lien.
+
+    Raises:
+        PeerRefused: Finance does not take the transfer as the payoff.
+    """
+    stub = runtime.peers.stub("finance", finance_pb2_grpc.FinanceServiceStub)
+    await runtime.peers.call(
+        stub.SettlePayoff,
+        finance_pb2.SettlePayoffRequest(
+            request_id=saga.request_id(f"payoff/{draw}"), draw=draw, transfer_id=str(transfer_id)
+        ),
+        on_behalf_of=saga.actor,
+    )
+
+
+async def all_of(calls: Iterable[Awaitable[T]]) -> list[T]:
+    """Make calls, a bounded number at once, and return their answers in order.
+
+    Every call is answered before the first refusal is raised, so that what was done is known.
+    """
+    slots = asyncio.Semaphore(CALLS_AT_ONCE_MAX)
+
+    async def one(call: Awaitable[T]) -> T:
+        async with slots:
+            return await call
+
+    answers = await asyncio.gather(*(one(call) for call in calls), return_exceptions=True)
+    # What was not answered is tried again first; only then is a refusal known to be the last word.
+    failures = [answer for answer in answers if isinstance(answer, BaseException)]
+    for failure in sorted(failures, key=lambda error: getattr(error, "is_definite", False)):
+        raise failure
+    return [answer for answer in answers if not isinstance(answer, BaseException)]
+
+
+async def _open(runtime: Runtime, accounts: Sequence[settlement_pb2.NewAccount]) -> list[str]:
+    stub = runtime.peers.stub("settlement", settlement_pb2_grpc.SettlementServiceStub)
+    answer = await runtime.peers.call(
+        stub.CreateAccounts, settlement_pb2.CreateAccountsRequest(accounts=accounts)
+    )
+    return [account.name for account in answer.accounts]
+
+
+def _number(account: str) -> int:
+    return int(account.removeprefix("accounts/"))
+
+
+def _listings(runtime: Runtime) -> "listings_pb2_grpc.ListingServiceAsyncStub":
+    return runtime.peers.stub("marketplace", listings_pb2_grpc.ListingServiceStub)
+
+
+def _machines(runtime: Runtime) -> "machines_pb2_grpc.MachineServiceAsyncStub":
+    return runtime.peers.stub("marketplace", machines_pb2_grpc.MachineServiceStub)

@@ -1,0 +1,262 @@
+"""Orders across services: creation, funding, delivery, and the way back of money and machines."""
+
+from uuid import UUID
+
+from google.protobuf.message import Message
+from ironloop.marketplace.v1 import machines_pb2
+from ironloop.settlement.v1 import settlement_pb2
+
+from services.kit import wire
+from services.kit.calendar import CHINA
+from services.kit.clients import PeerRefused
+from services.kit.errors import NotFound
+from services.kit.runtime import Runtime
+from services.kit.sagas import Facts, Saga, SagaKind, Step
+from services.kit.transaction import Transaction
+from services.procurement import clients
+from services.procurement import order_handlers as handlers
+from services.procurement.errors import HeldUp, OwnListing, PriceChanged, SellersDiffer
+from services.procurement.order_model import Address, Document, OrderLine
+from services.procurement.order_wire import order_to_wire
+
+
+def order_id_of(saga: Saga) -> UUID:
+    """Return the id of the order that a saga works for."""
+    return UUID(saga.subject.removeprefix("orders/"))
+
+
+async def answer_order(tx: Transaction, saga: Saga) -> Message:
+    """Answer the order as it is when its saga is done."""
+    return order_to_wire(await handlers.lock(tx, order_id_of(saga)))
+
+
+async def reserve_listings(runtime: Runtime, saga: Saga) -> Facts:
+    """Reserve every listing of a new order, and check what only marketplace knows.
+
+    Raises:
+        PeerRefused: A listing cannot be reserved.
+        SellersDiffer, OwnListing, PriceChanged: As they say.
+    """
+    listings = await clients.all_of(
+        clients.reserve_listing(
+            runtime, saga, listing, order=saga.subject, buyer=saga.facts["buyer"]
+        )
+        for listing in saga.facts["listings"]
+    )
+    sellers = sorted({listing.seller for listing in listings})
+    if len(sellers) > 1:
+        raise SellersDiffer(sellers)
+    if sellers[0] == saga.facts["buyer"]:
+        raise OwnListing(listings[0].name)
+    prices = [
+        wire.fen(listing.agreed_price, field="agreed_price", positive=True) for listing in listings
+    ]
+    expected = saga.facts["expected_total_fen"]
+    if expected is not None and expected != sum(prices):
+        raise PriceChanged(expected, sum(prices))
+    return {
+        "seller": sellers[0],
+        "lines": [
+            [listing.machine, listing.name, price]
+            for listing, price in zip(listings, prices, strict=True)
+        ],
+    }
+
+
+async def release_listings(runtime: Runtime, saga: Saga) -> None:
+    """Let go of every listing of an order that was not made, those never reserved included."""
+    for listing in saga.facts["listings"]:
+        try:
+            await clients.release_listing(runtime, saga, listing, order=saga.subject)
+        except PeerRefused as refusal:
+            if refusal.code is not NotFound.code:
+                raise HeldUp(
+                    f"release of {listing}", reason=refusal.reason, message=refusal.message
+                ) from refusal
+
+
+async def write_order(tx: Transaction, saga: Saga) -> None:
+    """Write the order whose listings are reserved."""
+    await handlers.create_order(
+        tx,
+        order_id_of(saga),
+        buyer=saga.facts["buyer"],
+        seller=saga.facts["seller"],
+        lines=[
+            OrderLine(number=number, machine=machine, listing=listing, price_fen=price_fen)
+            for number, (machine, listing, price_fen) in enumerate(saga.facts["lines"], start=1)
+        ],
+        address=Address(**saga.facts["address"]),
+    )
+
+
+async def open_accounts(runtime: Runtime, saga: Saga) -> Facts:
+    """Open the buyer's wallet and the order's escrow where they are not open."""
+    wallet = await clients.open_wallets(runtime, [saga.facts["buyer"]])
+    escrow = await clients.open_escrow(runtime, saga.subject)
+    return {"wallet": wallet[0], "escrow": escrow}
+
+
+async def pay_in(runtime: Runtime, saga: Saga) -> Facts:
+    """Post journal J1: the buyer's wallet pays the total into the escrow.
+
+    Raises:
+        InsufficientFunds, TransferRefused: Nothing moved.
+    """
+    leg = clients.Leg(
+        id=saga.fact_id("fund"),
+        debit=saga.facts["wallet"],
+        credit=saga.facts["escrow"],
+        amount_fen=saga.facts["total_fen"],
+        code=settlement_pb2.TRANSFER_CODE_ESCROW_FUND,
+        purpose=saga.subject,
+    )
+    await clients.post(runtime, [leg], txn=saga.fact_id("txn"), actor=saga.actor)
+    return {}
+
+
+async def write_funded(tx: Transaction, saga: Saga) -> None:
+    """Write that the money is in escrow."""
+    await handlers.mark_funded(tx, order_id_of(saga), escrow=saga.facts["escrow"])
+
+
+async def hand_to_buyer(runtime: Runtime, saga: Saga) -> Facts:
+    """Make the buyer custodian of the machines; the order goes on holding them.
+
+    Raises:
+        PeerRefused: The order does not hold a machine any more.
+    """
+    await _hand_over(runtime, saga, custodian=saga.facts["buyer"])
+    return {}
+
+
+async def hand_back(runtime: Runtime, saga: Saga) -> None:
+    """Make the seller custodian again of what the buyer was made custodian of."""
+    for machine in saga.facts["machines"]:
+        # A machine that the order does not hold was never handed over: nothing to take back.
+        try:
+            await clients.hand_over(
+                runtime,
+                saga,
+                machine,
+                order=saga.subject,
+                custodian=saga.facts["seller"],
+                custody=machines_pb2.CUSTODY_RESERVED,
+            )
+        except PeerRefused:
+            continue
+
+
+async def write_delivered(tx: Transaction, saga: Saga) -> None:
+    """Write that the machines have arrived."""
+    await handlers.mark_delivered(
+        tx, order_id_of(saga), proof=Document(**saga.facts["proof"]), calendar=CHINA
+    )
+
+
+async def refund(runtime: Runtime, saga: Saga) -> Facts:
+    """Pay the whole escrow back to the buyer, where the order was funded.
+
+    Raises:
+        TransferRefused: Nothing moved.
+    """
+    if not saga.facts["refund_fen"]:
+        return {}
+    wallet = await clients.open_wallets(runtime, [saga.facts["buyer"]])
+    leg = clients.Leg(
+        id=saga.fact_id("refund"),
+        debit=saga.facts["escrow"],
+        credit=wallet[0],
+        amount_fen=saga.facts["refund_fen"],
+        code=settlement_pb2.TRANSFER_CODE_ESCROW_REFUND,
+        purpose=saga.subject,
+    )
+    await clients.post(runtime, [leg], txn=saga.fact_id("txn"), actor=saga.actor)
+    return {}
+
+
+async def let_go(runtime: Runtime, saga: Saga) -> Facts:
+    """Give the machines back to the seller and end the order's hold on them.
+
+    Raises:
+        HeldUp: Marketplace refused; the money is back already, so it is tried until it is done.
+    """
+    lines = saga.facts["lines"]
+    try:
+        if saga.facts["command"] == "take_back":
+            await _hand_over(runtime, saga, custodian=saga.facts["seller"])
+        await clients.all_of(
+            clients.release_listing(runtime, saga, listing, order=saga.subject)
+            if listing
+            else clients.release_machine(runtime, saga, machine, order=saga.subject)
+            for machine, listing in lines
+        )
+    except PeerRefused as refusal:
+        raise HeldUp(
+            "release of the machines", reason=refusal.reason, message=refusal.message
+        ) from refusal
+    return {}
+
+
+async def write_unwound(tx: Transaction, saga: Saga) -> None:
+    """Write that the order is cancelled or returned."""
+    await handlers.mark_unwound(
+        tx,
+        order_id_of(saga),
+        command=saga.facts["command"],
+        reason=saga.facts["reason"],
+        resolver=saga.facts["resolver"],
+    )
+
+
+async def _hand_over(runtime: Runtime, saga: Saga, *, custodian: str) -> None:
+    machines = saga.facts.get("machines") or [machine for machine, _ in saga.facts["lines"]]
+    await clients.all_of(
+        clients.hand_over(
+            runtime,
+            saga,
+            machine,
+            order=saga.subject,
+            custodian=custodian,
+            custody=machines_pb2.CUSTODY_RESERVED,
+        )
+        for machine in machines
+    )
+
+
+# A step that is refused half-way is not undone itself, so each kind that does more than one thing
+# in a step begins with an empty step whose undo covers all of it.
+ORDER_SAGAS = (
+    SagaKind(
+        handlers.CREATE_ORDER,
+        (
+            Step("begin", undo=release_listings),
+            Step("reserve", call=reserve_listings, apply=write_order),
+        ),
+        answer=answer_order,
+    ),
+    SagaKind(
+        handlers.FUND_ORDER,
+        (
+            Step("open_accounts", call=open_accounts),
+            Step("pay_in", call=pay_in, apply=write_funded),
+        ),
+        answer=answer_order,
+    ),
+    SagaKind(
+        handlers.DELIVER_ORDER,
+        (
+            Step("begin", undo=hand_back),
+            Step("hand_over", call=hand_to_buyer, apply=write_delivered),
+        ),
+        answer=answer_order,
+    ),
+    SagaKind(
+        handlers.UNWIND_ORDER,
+        (
+            Step("refund", call=refund),
+            Step("let_go", call=let_go, apply=write_unwound),
+        ),
+        answer=answer_order,
+    ),
+)
