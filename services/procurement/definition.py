@@ -6,13 +6,13 @@ from ironloop.procurement.v1 import procurement_events_pb2 as events
 
 from services.kit.runtime import Runtime
 from services.kit.service import Room, ServiceDefinition
-from services.procurement import order_handlers, pool_handlers, settlement_handlers
+from services.procurement import order_handlers, pool_handlers, settlement_handlers, unwind_handlers
 from services.procurement.order_rpc import OrderRpc
 from services.procurement.order_sagas import ORDER_SAGAS
 from services.procurement.pool_rpc import PoolRpc
 from services.procurement.pool_sagas import POOL_SAGAS
 from services.procurement.settings import ProcurementSettings
-from services.procurement.settlement_saga import SETTLEMENT_SAGA
+from services.procurement.settlement_sagas import SETTLEMENT_SAGA
 
 
 async def assemble(runtime: Runtime) -> Room:
@@ -53,7 +53,7 @@ DEFINITION = ServiceDefinition(
     ),
     sagas=(*ORDER_SAGAS, SETTLEMENT_SAGA, *POOL_SAGAS),
     timers={
-        order_handlers.PAYMENT_TIMER: order_handlers.cancel_unpaid,
+        order_handlers.PAYMENT_TIMER: unwind_handlers.cancel_unpaid,
         order_handlers.ACCEPTANCE_TIMER: order_handlers.accept_when_due,
         settlement_handlers.SETTLEMENT_TIMER: settlement_handlers.retry_when_due,
         pool_handlers.JOINING_TIMER: pool_handlers.close_joining,

@@ -1,17 +1,16 @@
 """What is done with orders up to their acceptance, one transaction a command."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from uuid import UUID
 
 from google.protobuf.message import Message
-from ironloop.options.v1 import options_pb2
 from ironloop.procurement.v1 import procurement_events_pb2 as events
 
 from services.kit import sagas, wire
 from services.kit.calendar import BusinessCalendar
 from services.kit.database import Database
-from services.kit.errors import InvalidArgument, NotFound
+from services.kit.errors import NotFound
 from services.kit.etags import check_etag
 from services.kit.ids import name, new_id
 from services.kit.principals import Principal, principal
@@ -20,38 +19,28 @@ from services.kit.timers import Timer
 from services.kit.transaction import Transaction
 from services.procurement import order_store, policy_store
 from services.procurement.errors import (
-    DisputeWindowClosed,
     MachineInOrder,
     NotAPartyToThis,
     TotalTooLarge,
-    yuan,
 )
 from services.procurement.lifecycle import ORDER
 from services.procurement.order_model import (
     ORDER_TOTAL_FEN_MAX,
     Address,
-    CancelReason,
-    Dispute,
-    DisputeOutcome,
     Document,
     Order,
     OrderLine,
     OrderState,
     acceptance_deadline,
-    check_resolution,
     payment_deadline,
 )
 from services.procurement.order_wire import (
-    cancel_reason_number,
-    claimed_allowance,
     lines_to_wire,
-    outcome_number,
 )
 
 CREATE_ORDER = "create_order"
 FUND_ORDER = "fund_order"
 DELIVER_ORDER = "deliver_order"
-UNWIND_ORDER = "unwind_order"
 SETTLE_ORDER = "settle_order"
 
 PAYMENT_TIMER = "order_payment"
@@ -209,7 +198,7 @@ async def dispatch(tx: Transaction, order_id: UUID, *, etag: str, document: Docu
     require_seller(order, "dispatch")
     dispatched = order.moved(step, at=tx.now, dispatch_document=document)
     await order_store.update_order(tx.connection, dispatched)
-    await tx.emit(_of(order, events.OrderDispatched, dispatched.event_sequence))
+    await tx.emit(event_of_machines(order, events.OrderDispatched, dispatched.event_sequence))
     return dispatched
 
 
@@ -248,7 +237,7 @@ async def mark_delivered(
     await order_store.update_order(tx.connection, delivered)
     await tx.set_timer(ACCEPTANCE_TIMER, order.name, due_at=deadline_at)
     await tx.emit(
-        _of(
+        event_of_machines(
             order,
             events.OrderDelivered,
             delivered.event_sequence,
@@ -267,144 +256,14 @@ async def accept(tx: Transaction, order_id: UUID, *, etag: str) -> Order:
     order = await lock_idle(tx, order_id, etag=etag)
     ORDER.next(order.state, "accept", subject=order.name)
     require_buyer(order, "accept")
-    return await _accept(tx, order, command="accept")
+    return await accept_order(tx, order, command="accept")
 
 
 async def accept_when_due(tx: Transaction, timer: Timer) -> None:
     """Accept a delivery that the buyer neither accepted nor disputed in time."""
     order = await lock(tx, UUID(timer.subject.removeprefix("orders/")))
     if order.state is OrderState.DELIVERED:
-        await _accept(tx, order, command="accept_automatically")
-
-
-async def dispute(
-    tx: Transaction,
-    order_id: UUID,
-    *,
-    etag: str,
-    reason: str,
-    claim: DisputeOutcome,
-    claimed_allowance_fen: int,
-    documents: Sequence[Document],
-) -> Order:
-    """Let the buyer dispute a delivery within the acceptance window.
-
-    Raises:
-        NotFound, NotAPartyToThis, EtagMismatch, SagaRunning, TransitionRefused: As they say.
-        DisputeWindowClosed: The window has passed and its timer has not fired yet.
-        InvalidArgument: More is claimed than the buyer paid.
-    """
-    order = await lock_idle(tx, order_id, etag=etag)
-    step = ORDER.next(order.state, "dispute", subject=order.name)
-    require_buyer(order, "dispute")
-    assert order.acceptance_deadline_at is not None, "set from delivery on"
-    if tx.now >= order.acceptance_deadline_at:
-        raise DisputeWindowClosed(order.name, order.acceptance_deadline_at)
-    _check_allowance(order, claimed_allowance_fen, field="claimed_allowance")
-    raised = Dispute(reason, claim, claimed_allowance_fen, tuple(documents), tx.now)
-    disputed = order.moved(step, at=tx.now, dispute=raised)
-    await order_store.update_order(tx.connection, disputed)
-    await order_store.write_dispute(tx.connection, order.id, raised)
-    await tx.cancel_timers(order.name, kind=ACCEPTANCE_TIMER)
-    await tx.emit(
-        _of(
-            order,
-            events.OrderDisputed,
-            disputed.event_sequence,
-            claim=outcome_number(claim),
-            claimed_allowance=claimed_allowance(raised),
-        )
-    )
-    return disputed
-
-
-async def grant_allowance(
-    tx: Transaction, order_id: UUID, *, etag: str, allowance_fen: int
-) -> Order:
-    """End a dispute: the buyer keeps the machines and gets an allowance, which may be zero.
-
-    Raises:
-        NotFound, EtagMismatch, SagaRunning, TransitionRefused: As they say.
-        NotAPartyToThis, NotYoursToDecide: As they say.
-        InvalidArgument: The allowance exceeds what the buyer paid.
-    """
-    order = await lock_idle(tx, order_id, etag=etag)
-    ORDER.next(order.state, "grant_allowance", subject=order.name)
-    _check_allowance(order, allowance_fen, field="allowance")
-    _check_resolution(order, DisputeOutcome.ALLOWANCE, allowance_fen=allowance_fen)
-    ended = await _end_dispute(tx, order, DisputeOutcome.ALLOWANCE, resolver=principal().actor)
-    return await _accept(
-        tx,
-        replace(order, dispute=ended, allowance_fen=allowance_fen),
-        command="grant_allowance",
-    )
-
-
-async def begin_return(tx: Transaction, order_id: UUID, *, etag: str) -> Saga:
-    """Begin to end a dispute by a return: machines and money go back to where they came from.
-
-    Raises:
-        NotFound, EtagMismatch, SagaRunning, TransitionRefused: As they say.
-        NotAPartyToThis, NotYoursToDecide: As they say.
-    """
-    order = await lock_idle(tx, order_id, etag=etag)
-    ORDER.next(order.state, "take_back", subject=order.name)
-    _check_resolution(order, DisputeOutcome.RETURN, allowance_fen=0)
-    return await _begin_unwinding(tx, order, command="take_back", reason=None)
-
-
-async def begin_cancel(tx: Transaction, order_id: UUID, *, etag: str) -> Saga:
-    """Begin to cancel an order that is not dispatched.
-
-    Raises:
-        NotFound, NotAPartyToThis, EtagMismatch, SagaRunning, TransitionRefused: As they say.
-    """
-    order = await lock_idle(tx, order_id, etag=etag)
-    ORDER.next(order.state, "cancel", subject=order.name)
-    require_side(order, "cancel")
-    reason = CancelReason.BUYER if principal().party == order.buyer else CancelReason.SELLER
-    return await _begin_unwinding(tx, order, command="cancel", reason=reason)
-
-
-async def cancel_unpaid(tx: Transaction, timer: Timer) -> None:
-    """Cancel an order whose time to be paid is over.
-
-    Raises:
-        SagaRunning: It is being funded or cancelled right now; the timer is tried again.
-    """
-    order = await lock_idle(tx, UUID(timer.subject.removeprefix("orders/")), etag="")
-    if order.state is OrderState.CONFIRMED:
-        await _begin_unwinding(tx, order, command="expire", reason=CancelReason.UNPAID)
-
-
-async def mark_unwound(
-    tx: Transaction, order_id: UUID, *, command: str, reason: str, resolver: str
-) -> Order:
-    """Write that money and machines of an order are back where they came from."""
-    order = await lock(tx, order_id)
-    step = ORDER.next(order.state, command, subject=order.name)
-    refund = wire.money(order.total_fen if order.escrow_account else 0)
-    if command == "take_back":
-        ended = await _end_dispute(tx, order, DisputeOutcome.RETURN, resolver=resolver)
-        unwound = order.moved(step, at=tx.now, dispute=ended)
-        event: Message = _of(order, events.OrderReturned, unwound.event_sequence, refund=refund)
-    else:
-        cancelled_for = CancelReason(reason)
-        unwound = order.moved(
-            step, at=tx.now, cancel_reason=cancelled_for, payment_deadline_at=None
-        )
-        event = _of(
-            order,
-            events.OrderCancelled,
-            unwound.event_sequence,
-            reason=cancel_reason_number(cancelled_for),
-            refund=refund,
-        )
-    await order_store.update_order(tx.connection, unwound)
-    await order_store.release_machines(tx.connection, order.id)
-    await tx.cancel_timers(order.name)
-    await tx.emit(event)
-    return unwound
+        await accept_order(tx, order, command="accept_automatically")
 
 
 async def lock(tx: Transaction, order_id: UUID) -> Order:
@@ -463,7 +322,8 @@ def require_side(order: Order, command: str) -> None:
         raise NotAPartyToThis(command, side="buyer or seller", order=order.name)
 
 
-async def _accept(tx: Transaction, order: Order, *, command: str) -> Order:
+async def accept_order(tx: Transaction, order: Order, *, command: str) -> Order:
+    """Accept a locked order by one of the commands that lead there, and begin to settle it."""
     step = ORDER.next(order.state, command, subject=order.name)
     automatically = command == "accept_automatically"
     accepted = order.moved(step, at=tx.now, accepted_automatically=automatically)
@@ -471,7 +331,7 @@ async def _accept(tx: Transaction, order: Order, *, command: str) -> Order:
     await tx.cancel_timers(order.name, kind=ACCEPTANCE_TIMER)
     await tx.start_saga(SETTLE_ORDER, order.name)
     await tx.emit(
-        _of(
+        event_of_machines(
             order,
             events.OrderAccepted,
             accepted.event_sequence,
@@ -482,48 +342,9 @@ async def _accept(tx: Transaction, order: Order, *, command: str) -> Order:
     return accepted
 
 
-async def _begin_unwinding(
-    tx: Transaction, order: Order, *, command: str, reason: CancelReason | None
-) -> Saga:
-    return await tx.start_saga(
-        UNWIND_ORDER,
-        order.name,
-        facts={
-            "command": command,
-            "reason": reason or "",
-            "buyer": order.buyer,
-            "seller": order.seller,
-            "escrow": order.escrow_account,
-            "refund_fen": order.total_fen if order.escrow_account else 0,
-            "lines": [[line.machine, line.listing] for line in order.lines],
-            "resolver": principal().actor,
-        },
-    )
-
-
-async def _end_dispute(
-    tx: Transaction, order: Order, outcome: DisputeOutcome, *, resolver: str
-) -> Dispute:
-    assert order.dispute is not None, "a disputed order has its dispute"
-    ended = replace(order.dispute, outcome=outcome, resolver=resolver)
-    await order_store.write_dispute(tx.connection, order.id, ended)
-    return ended
-
-
-def _check_resolution(order: Order, outcome: DisputeOutcome, *, allowance_fen: int) -> None:
-    assert order.dispute is not None, "a disputed order has its dispute"
-    if not principal().holds(options_pb2.ROLE_OPERATOR):
-        require_side(order, "resolve the dispute of")
-    side = {order.buyer: "buyer", order.seller: "seller"}.get(principal().party, "")
-    check_resolution(order.dispute, side=side, outcome=outcome, allowance_fen=allowance_fen)
-
-
-def _check_allowance(order: Order, allowance_fen: int, *, field: str) -> None:
-    if allowance_fen > order.total_fen:
-        raise InvalidArgument(field, f"must not exceed the total of {yuan(order.total_fen)}")
-
-
-def _of(order: Order, event: type[Message], sequence: int, **values: object) -> Message:
+def event_of_machines(
+    order: Order, event: type[Message], sequence: int, **values: object
+) -> Message:
     """Return an event that names an order, its parties and its machines."""
     return event(
         order=order.name,

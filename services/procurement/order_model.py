@@ -118,6 +118,10 @@ class Dispute:
     outcome: DisputeOutcome | None = None
     resolver: str = ""
 
+    def ended(self, outcome: DisputeOutcome, *, resolver: str) -> Self:
+        """Return the dispute as somebody has ended it."""
+        return replace(self, outcome=outcome, resolver=resolver)
+
 
 @dataclass(frozen=True, slots=True)
 class LienPayoff:

@@ -1,5 +1,6 @@
 """The contract of orders: protobuf to arguments and back, nothing else."""
 
+# ruff: noqa: N802, ARG002  (rpc methods are named by the contract and take a context)
 from typing import Any
 
 from ironloop.procurement.v1 import orders_pb2, orders_pb2_grpc
@@ -10,7 +11,14 @@ from services.kit.principals import principal
 from services.kit.runtime import Runtime
 from services.kit.sagas import Saga
 from services.kit.transaction import Transaction
-from services.procurement import order_handlers, order_store, policy_store, settlement_handlers
+from services.procurement import (
+    dispute_handlers,
+    order_handlers,
+    order_store,
+    policy_store,
+    settlement_handlers,
+    unwind_handlers,
+)
 from services.procurement.order_model import DisputeOutcome
 from services.procurement.order_wire import (
     address_from_wire,
@@ -160,7 +168,7 @@ class OrderRpc(orders_pb2_grpc.OrderServiceServicer):
         async def work(tx: Transaction) -> orders_pb2.Order:
             claims_allowance = request.claim == orders_pb2.DISPUTE_OUTCOME_ALLOWANCE
             return order_to_wire(
-                await order_handlers.dispute(
+                await dispute_handlers.dispute(
                     tx,
                     parse_name(request.name, "orders"),
                     etag=request.etag,
@@ -187,13 +195,13 @@ class OrderRpc(orders_pb2_grpc.OrderServiceServicer):
 
             async def begin(tx: Transaction) -> Saga:
                 order_id = parse_name(request.name, "orders")
-                return await order_handlers.begin_return(tx, order_id, etag=request.etag)
+                return await dispute_handlers.begin_return(tx, order_id, etag=request.etag)
 
             return await self._saga(request, begin)
 
         async def work(tx: Transaction) -> orders_pb2.Order:
             return order_to_wire(
-                await order_handlers.grant_allowance(
+                await dispute_handlers.grant_allowance(
                     tx,
                     parse_name(request.name, "orders"),
                     etag=request.etag,
@@ -210,7 +218,7 @@ class OrderRpc(orders_pb2_grpc.OrderServiceServicer):
 
         async def begin(tx: Transaction) -> Saga:
             order_id = parse_name(request.name, "orders")
-            return await order_handlers.begin_cancel(tx, order_id, etag=request.etag)
+            return await unwind_handlers.begin_cancel(tx, order_id, etag=request.etag)
 
         return await self._saga(request, begin)
 

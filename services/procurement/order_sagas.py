@@ -13,7 +13,7 @@ from services.kit.errors import NotFound
 from services.kit.runtime import Runtime
 from services.kit.sagas import Facts, Saga, SagaKind, Step
 from services.kit.transaction import Transaction
-from services.procurement import clients
+from services.procurement import clients, unwind_handlers
 from services.procurement import order_handlers as handlers
 from services.procurement.errors import HeldUp, OwnListing, PriceChanged, SellersDiffer
 from services.procurement.order_model import Address, Document, OrderLine
@@ -200,7 +200,7 @@ async def let_go(runtime: Runtime, saga: Saga) -> Facts:
 
 async def write_unwound(tx: Transaction, saga: Saga) -> None:
     """Write that the order is cancelled or returned."""
-    await handlers.mark_unwound(
+    await unwind_handlers.mark_unwound(
         tx,
         order_id_of(saga),
         command=saga.facts["command"],
@@ -252,7 +252,7 @@ ORDER_SAGAS = (
         answer=answer_order,
     ),
     SagaKind(
-        handlers.UNWIND_ORDER,
+        unwind_handlers.UNWIND_ORDER,
         (
             Step("refund", call=refund),
             Step("let_go", call=let_go, apply=write_unwound),
