@@ -65,7 +65,7 @@ async def expire_holds(tx: Transaction, timer: Timer) -> None:
     expired = await store.list_expired_holds(tx.connection, ledger_id, at=at, limit=EXPIRED_MAX)
     if expired:
         state = await _load_expired(tx, ledger, expired)
-        rows = [_expiry(hold, state.posted[hold.pending_id].transfer) for hold in expired]
+        rows = [expiry_of(hold, state.posted[hold.pending_id].transfer) for hold in expired]
         await _write(tx, ledger, plan_expiry(state, rows, at=at), at)
     await _set_expiry_timer(tx, ledger_id)
 
@@ -187,7 +187,7 @@ async def _set_expiry_timer(tx: Transaction, ledger_id: int) -> None:
         await tx.set_timer(EXPIRY_TIMER, subject, due_at=due_at, payload={"ledger": ledger_id})
 
 
-def _expiry(hold: Hold, pending: Transfer) -> Transfer:
+def expiry_of(hold: Hold, pending: Transfer) -> Transfer:
     """Return settlement's own transfer that releases a hold, always the same for a hold."""
     assert hold.expires_at is not None
     return pending._replace(

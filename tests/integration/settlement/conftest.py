@@ -1,0 +1,58 @@
+"""A migrated settlement database without a service around it."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import pytest_asyncio
+
+from infra.local.databases import dsn_of, role_of
+from services.kit.clock import business_date
+from services.kit.database import Database
+from tests.support import servers
+from tests.unit.settlement.batches import NOW
+
+
+@dataclass(slots=True)
+class FixedClock:
+    """Domain time that stands where a test puts it."""
+
+    at: datetime = field(default=NOW)
+
+    def now(self) -> datetime:
+        return self.at
+
+    def today(self) -> date:
+        return business_date(self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerDatabase:
+    """An open database under the service's own role, and its clock."""
+
+    database: Database
+    clock: FixedClock
+    name: str
+
+    @property
+    def owner_dsn(self) -> str:
+        """Return the DSN of the role that owns the tables."""
+        return dsn_of(servers.postgres_dsn(), database=self.name)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def ledger() -> AsyncIterator[LedgerDatabase]:
+    """Return a new settlement database, opened as the service opens it."""
+    name = await servers.new_database("settlement")
+    dsn = dsn_of(
+        servers.postgres_dsn(),
+        database=name,
+        user=role_of("settlement"),
+        password=servers.ROLE_PASSWORD,
+    )
+    clock = FixedClock()
+    async with Database.open(
+        dsn, service="settlement", clock=clock, size_max=16, statement_timeout_ms=15_000
+    ) as database:
+        yield LedgerDatabase(database, clock, name)
+    await servers.drop_database(name)
