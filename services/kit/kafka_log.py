@@ -24,8 +24,8 @@ from services.kit.connection import Row
 from services.kit.errors import Unavailable
 from services.kit.waiting import backoff_s
 
-DELIVERY_TIMEOUT_MS = 10_000  # then the relay reads the outbox again
-REQUEST_TIMEOUT_MS = 5_000
+DELIVERY_TIMEOUT_MS = 6_000  # then the relay reads the outbox again
+REQUEST_TIMEOUT_MS = 3_000
 POLL_MS = 100
 POLL_RECORDS_MAX = 500
 FETCH_BYTES_MAX = 4 * 1024 * 1024

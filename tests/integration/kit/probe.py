@@ -11,14 +11,20 @@ from typing import Any
 import asyncpg
 from ironloop.options.v1 import options_pb2
 from ironloop.parties.v1 import parties_events_pb2
+from pydantic import SecretStr
 
 from infra.local.databases import dsn_of, role_of
 from infra.local.kafka import create_topics
+from services.kit.calendar import CHINA
+from services.kit.clients import Peers
 from services.kit.clock import BusinessClock
 from services.kit.contract import dead_letter_topic
 from services.kit.database import Database
+from services.kit.paging import Pages
 from services.kit.principals import Principal, enter
 from services.kit.requests import Commands
+from services.kit.runtime import Runtime
+from services.kit.settings import ServiceSettings
 from services.kit.transaction import Transaction
 from tests.support import servers
 
@@ -60,6 +66,24 @@ class Probe:
     database: Database
     clock: BusinessClock
     prefix: str = field(default_factory=lambda: f"k{secrets.token_hex(4)}.")
+
+    def runtime(self) -> Runtime:
+        """Return what a service on this database hands to its sagas."""
+        settings = ServiceSettings(
+            environment="local",
+            postgres_dsn=SecretStr(self.dsn),
+            page_token_key=SecretStr("k" * 32),
+        )
+        return Runtime(
+            service=SERVICE,
+            settings=settings,
+            database=self.database,
+            clock=self.clock,
+            calendar=CHINA,
+            pages=Pages("k" * 32),
+            peers=Peers({}, service=SERVICE, secret=""),
+            commands=self.commands(),
+        )
 
     def commands(self) -> Commands:
         """Return the runner of writes, whose sagas nobody drives."""
