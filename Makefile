@@ -16,8 +16,8 @@ setup: ## install everything into .venv and .local (PYTHON=python3.12 picks anot
 demo: setup ## run the closed loop on a stack of its own and prove it (FLEET=page.xml, KEEP=1)
 	@$(VENV)/python -m infra.local.demo $(if $(FLEET),--fleet "$(FLEET)") $(if $(KEEP),--keep)
 
-up: setup ## start PostgreSQL, Kafka and every service, and print where they are
-	@$(VENV)/python -m infra.local.topology up
+up: setup ## start PostgreSQL, Kafka and every service (SERVICES="parties settlement": a part)
+	@$(VENV)/python -m infra.local.topology up $(SERVICES)
 
 status: setup ## show what runs, whether it serves, and what waits
 	@$(VENV)/python -m infra.local.topology status
@@ -29,7 +29,7 @@ token: setup ## print a token of the local issuer: make token PARTY="legal name"
 	@$(VENV)/python -m infra.local.topology run parties token --party "$(PARTY)" --role "$(ROLE)"
 
 call: setup ## call an rpc: make call RPC=parties.PartiesService/ListParties DATA='{}' (TOKEN set)
-	@$(VENV)/python -m infra.local.call "$(RPC)" '$(or $(DATA),{})'
+	@$(VENV)/python -m infra.local.call "$(RPC)" '$(or $(DATA),{})' $(if $(SERVICE),--service "$(SERVICE)")
 
 logs: setup ## show a log: make logs SERVICE=leasing (postgres, kafka and stack have one too)
 	@$(VENV)/python -m infra.local.topology logs "$(SERVICE)"

@@ -13,7 +13,7 @@ SIDE_BY_SIDE = 2  # as many as the smallest machine has cores
 CHECKS = (
     # The slowest first, so that the others run beside it.
     Check("mypy", program("mypy")),
-    Check("ruff", program("ruff", "check", ".")),
+    Check("ruff", program("ruff", "check", "--output-format=concise", ".")),
     Check("format", program("ruff", "format", "--check", ".")),
     Check("imports", program("lint-imports", "--no-logo")),
     Check("buf-lint", proto.lint),

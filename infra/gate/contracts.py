@@ -14,25 +14,25 @@ SHARED = frozenset({"kit", "finmath", "iso15143"})
 # What a room may use beside itself and what is shared: valuation loads what ml trains.
 ALSO_ALLOWED = {"valuation": frozenset({"ml"})}
 
-# A file's height in its room, by the last word of its name ("listing_store" is a store). A file
-# may reach, directly or through others, what is as high as itself or lower. Files of other names
-# are pure parts of the trade, and as high as whatever they reach. `consumers` and `rpc` are
-# doors side by side: neither reaches the other.
+# A file's height in its room, by the last word of its name, one or many ("listing_store" is a
+# store, "sagas" and "draw_saga" are sagas). A file may reach, directly or through others, what is
+# as high as itself or lower. Files of other names are parts of the trade, and as high as whatever
+# they reach. `consumers` and `rpc` are doors side by side: neither reaches the other.
 HEIGHTS = {
     "main": 8,
     "definition": 7,
     "rpc": 6,
-    "consumers": 6,
-    "sagas": 5,
-    "handlers": 4,
-    "clients": 4,
+    "consumer": 6,
+    "saga": 5,
+    "handler": 4,
+    "client": 4,
     "store": 3,
     "lifecycle": 2,
-    "settings": 2,
+    "setting": 2,
     "model": 1,
-    "errors": 0,
+    "error": 0,
 }
-DOORS = frozenset({"rpc", "consumers"})
+DOORS = frozenset({"rpc", "consumer"})
 
 Breach: TypeAlias = tuple[str, ...]  # modules, each importing the next
 
@@ -108,14 +108,14 @@ def _breaches(graph: ImportGraph, room: str) -> Iterator[Breach]:
 
 
 def _role(module: str) -> str:
-    return module.rpartition(".")[2].strip("_").rpartition("_")[2]
+    return module.rpartition(".")[2].strip("_").rpartition("_")[2].removesuffix("s")
 
 
 def _leads_up(importer: str, imported: str) -> bool:
     if {importer, imported} == DOORS:
         return True
     # A part of the trade without a height of its own stays below the doors.
-    height = HEIGHTS.get(importer, HEIGHTS["sagas"])
+    height = HEIGHTS.get(importer, HEIGHTS["saga"])
     return HEIGHTS.get(imported, 0) > height
 
 
