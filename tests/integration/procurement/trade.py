@@ -1,0 +1,343 @@
+"""What procurement's tests stand on: parties that trade, their machines, wallets and pools."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+from ironloop.common.v1 import common_pb2
+from ironloop.marketplace.v1 import machines_pb2, machines_pb2_grpc
+from ironloop.procurement.v1 import orders_pb2, orders_pb2_grpc, pools_pb2, pools_pb2_grpc
+from ironloop.settlement.v1 import settlement_pb2, settlement_pb2_grpc
+
+from infra.local.client import Actor
+from services.kit import wire
+from services.kit.ids import new_id
+from tests.support.world import World
+
+SETTLES_WITHIN_S = 30.0
+POLL_S = 0.02
+
+ADDRESS = orders_pb2.DeliveryAddress(
+    recipient="Site office",
+    street="88 Xingsha Road",
+    city="Changsha",
+    region="Hunan",
+    postal_code="410100",
+    country_code="CN",
+)
+DOCUMENT = common_pb2.Document(
+    uri="https://documents.example/1", sha256="ab" * 32, media_type="application/pdf"
+)
+
+
+def orders(actor: Actor) -> "orders_pb2_grpc.OrderServiceAsyncStub":
+    """Return the orders' stub of an actor."""
+    return actor.stub(orders_pb2_grpc.OrderServiceStub)
+
+
+def pools(actor: Actor) -> "pools_pb2_grpc.PoolServiceAsyncStub":
+    """Return the pools' stub of an actor."""
+    return actor.stub(pools_pb2_grpc.PoolServiceStub)
+
+
+def request_id() -> str:
+    """Return a new request id."""
+    return str(uuid4())
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """A world in which machines are traded."""
+
+    world: World
+
+    async def buyer(self, *roles: str, fen: int = 0) -> Actor:
+        """Register a buyer, with money in its wallet."""
+        buyer = await self.world.party("BUYER", *roles)
+        if fen:
+            await self.fund(buyer, fen)
+        return buyer
+
+    async def seller(self) -> Actor:
+        """Register a seller."""
+        return await self.world.party("SELLER")
+
+    # Machines
+
+    async def machine(self, seller: Actor, **facts: Any) -> str:
+        """Register a machine of a seller and return its name."""
+        stated = {
+            "make": "SANY",
+            "model": "SY215C",
+            "serial_number": secrets.token_hex(8),
+            "equipment_class": machines_pb2.EQUIPMENT_CLASS_HYDRAULIC_EXCAVATOR,
+            "build_year": 2022,
+            "hours_meter": wire.decimal(Decimal("3250.5")),
+        } | facts
+        made = await self._machines(seller).CreateMachine(
+            machines_pb2.CreateMachineRequest(
+                request_id=request_id(), facts=machines_pb2.MachineFacts(**stated)
+            )
+        )
+        return made.name
+
+    async def machines(self, seller: Actor, count: int) -> list[str]:
+        """Register several machines of a seller."""
+        return [await self.machine(seller) for _ in range(count)]
+
+    async def look_up(self, machine: str) -> machines_pb2.Machine:
+        """Return a machine as the registry has it."""
+        return await self._machines(self.world.operator).GetMachine(
+            machines_pb2.GetMachineRequest(name=machine)
+        )
+
+    # Money
+
+    async def fund(self, party: Actor, fen: int) -> None:
+        """Put money from the bank into a party's wallet."""
+        ledger = self._ledger()
+        accounts = await ledger.CreateAccounts(
+            settlement_pb2.CreateAccountsRequest(
+                accounts=[
+                    settlement_pb2.NewAccount(kind=settlement_pb2.ACCOUNT_KIND_BANK),
+                    settlement_pb2.NewAccount(
+                        kind=settlement_pb2.ACCOUNT_KIND_WALLET, owner=party.party
+                    ),
+                ]
+            )
+        )
+        bank, wallet = (account.number for account in accounts.accounts)
+        answer = await ledger.PostTransfers(
+            settlement_pb2.PostTransfersRequest(
+                transfers=[
+                    settlement_pb2.Transfer(
+                        id=str(new_id()),
+                        debit_account=bank,
+                        credit_account=wallet,
+                        amount_fen=fen,
+                        kind=settlement_pb2.TRANSFER_KIND_POSTED,
+                        code=settlement_pb2.TRANSFER_CODE_FUND_WALLET,
+                    )
+                ]
+            )
+        )
+        assert answer.results[0].code == settlement_pb2.RESULT_CODE_CREATED
+
+    async def wallet(self, party: Actor) -> settlement_pb2.Account:
+        """Return a party's wallet."""
+        found = await self._ledger().ListAccounts(
+            settlement_pb2.ListAccountsRequest(
+                owner=party.party, kind=settlement_pb2.ACCOUNT_KIND_WALLET
+            )
+        )
+        assert len(found.accounts) == 1
+        return found.accounts[0]
+
+    async def balance(self, party: Actor) -> int:
+        """Return what a party's wallet holds, in fen."""
+        found = await self._ledger().ListAccounts(
+            settlement_pb2.ListAccountsRequest(
+                owner=party.party, kind=settlement_pb2.ACCOUNT_KIND_WALLET
+            )
+        )
+        return sum(_fen(account.balance) for account in found.accounts)
+
+    async def escrow(self, order: orders_pb2.Order) -> int:
+        """Return what an order's escrow holds, in fen."""
+        account = await self._ledger().GetAccount(
+            settlement_pb2.GetAccountRequest(name=order.escrow_account)
+        )
+        return _fen(account.balance)
+
+    async def platform_fees(self) -> int:
+        """Return what the platform has earned, in fen."""
+        found = await self._ledger().ListAccounts(
+            settlement_pb2.ListAccountsRequest(kind=settlement_pb2.ACCOUNT_KIND_PLATFORM_FEE)
+        )
+        return sum(_fen(account.balance) for account in found.accounts)
+
+    async def is_balanced(self) -> bool:
+        """Whether the ledger's debits equal its credits."""
+        balance = await self._ledger().GetTrialBalance(
+            settlement_pb2.GetTrialBalanceRequest(ledger="ledgers/1")
+        )
+        return balance.is_balanced
+
+    async def freeze(self, party: Actor, *, frozen: bool) -> None:
+        """Freeze a party's wallet, or open it again."""
+        name = (await self.wallet(party)).name
+        if frozen:
+            await self._ledger().FreezeAccount(
+                settlement_pb2.FreezeAccountRequest(request_id=request_id(), name=name)
+            )
+        else:
+            await self._ledger().UnfreezeAccount(
+                settlement_pb2.UnfreezeAccountRequest(request_id=request_id(), name=name)
+            )
+
+    # Pools
+
+    async def pool(
+        self,
+        organiser: Actor,
+        *,
+        minimum: int = 1,
+        target: int = 1,
+        days: int = 10,
+        quote_until: date | None = None,
+        **specification: Any,
+    ) -> pools_pb2.Pool:
+        """Open a pool for SANY excavators, or for what is specified."""
+        return await pools(organiser).CreatePool(
+            pools_pb2.CreatePoolRequest(
+                request_id=request_id(),
+                specification=pools_pb2.MachineSpecification(**(specification or {"make": "SANY"})),
+                region="Hunan",
+                minimum_quantity=minimum,
+                target_quantity=target,
+                join_until=wire.date(self.world.today() + timedelta(days=days)),
+                quote_until=wire.date(quote_until) if quote_until else None,
+            )
+        )
+
+    async def join(self, buyer: Actor, pool: str, quantity: int = 1) -> pools_pb2.Membership:
+        """Let a buyer join a pool."""
+        return await pools(buyer).JoinPool(
+            pools_pb2.JoinPoolRequest(
+                request_id=request_id(), pool=pool, quantity=quantity, delivery_address=ADDRESS
+            )
+        )
+
+    async def lock(self, organiser: Actor, pool: str) -> pools_pb2.Pool:
+        """Let the organiser lock a pool."""
+        return await pools(organiser).LockPool(
+            pools_pb2.LockPoolRequest(request_id=request_id(), name=pool)
+        )
+
+    async def quote(
+        self,
+        seller: Actor,
+        pool: str,
+        machines: Sequence[str],
+        *,
+        unit_fen: int = 45_000_000,
+        tiers: Sequence[tuple[int, str]] = (),
+        transport_fen: int = 0,
+        other_fen: int = 0,
+        valid_days: int = 30,
+    ) -> pools_pb2.Quote:
+        """Let a seller quote in a pool."""
+        return await pools(seller).QuotePool(
+            pools_pb2.QuotePoolRequest(
+                request_id=request_id(),
+                pool=pool,
+                unit_price=wire.money(unit_fen),
+                tiers=[
+                    pools_pb2.PriceTier(
+                        from_quantity=quantity, discount_rate=wire.decimal(Decimal(rate))
+                    )
+                    for quantity, rate in tiers
+                ],
+                transport=wire.money(transport_fen),
+                other=wire.money(other_fen),
+                machines=machines,
+                valid_until=wire.date(self.world.today() + timedelta(days=valid_days)),
+            )
+        )
+
+    async def award(self, organiser: Actor, pool: str) -> pools_pb2.Pool:
+        """Let the organiser award a pool."""
+        return await pools(organiser).AwardPool(
+            pools_pb2.AwardPoolRequest(request_id=request_id(), name=pool)
+        )
+
+    # Orders
+
+    async def order(
+        self, buyer: Actor, seller: Actor, *, price_fen: int = 78_000_000, count: int = 1
+    ) -> orders_pb2.Order:
+        """Return an order that a pool of one member has brought about, in state CREATED."""
+        pool = (await self.pool(buyer, target=count)).name
+        await self.join(buyer, pool, count)
+        await self.lock(buyer, pool)
+        await self.quote(seller, pool, await self.machines(seller, count), unit_fen=price_fen)
+        await self.award(buyer, pool)
+        made = await orders(buyer).ListOrders(orders_pb2.ListOrdersRequest(pool=pool))
+        assert len(made.orders) == 1
+        return made.orders[0]
+
+    async def confirmed(
+        self, buyer: Actor, seller: Actor, *, price_fen: int = 78_000_000, count: int = 1
+    ) -> orders_pb2.Order:
+        """Return an order that waits for its money."""
+        made = await self.order(buyer, seller, price_fen=price_fen, count=count)
+        return await orders(seller).ConfirmOrder(
+            orders_pb2.ConfirmOrderRequest(request_id=request_id(), name=made.name)
+        )
+
+    async def pay(self, buyer: Actor, order: str) -> orders_pb2.Order:
+        """Let the buyer fund an order."""
+        return await orders(buyer).FundOrder(
+            orders_pb2.FundOrderRequest(request_id=request_id(), name=order)
+        )
+
+    async def delivered(
+        self, buyer: Actor, seller: Actor, *, price_fen: int = 78_000_000, count: int = 1
+    ) -> orders_pb2.Order:
+        """Return a funded order whose machines have arrived."""
+        made = await self.confirmed(buyer, seller, price_fen=price_fen, count=count)
+        await self.pay(buyer, made.name)
+        await self.send_off(seller, made.name)
+        return await self.deliver(seller, made.name)
+
+    async def send_off(self, seller: Actor, order: str) -> orders_pb2.Order:
+        """Let the seller dispatch an order."""
+        return await orders(seller).DispatchOrder(
+            orders_pb2.DispatchOrderRequest(
+                request_id=request_id(), name=order, dispatch_document=DOCUMENT
+            )
+        )
+
+    async def deliver(self, actor: Actor, order: str) -> orders_pb2.Order:
+        """Record a delivery."""
+        return await orders(actor).DeliverOrder(
+            orders_pb2.DeliverOrderRequest(
+                request_id=request_id(), name=order, delivery_proof=DOCUMENT
+            )
+        )
+
+    async def accept(self, buyer: Actor, order: str) -> orders_pb2.Order:
+        """Let the buyer accept a delivery."""
+        return await orders(buyer).AcceptOrder(
+            orders_pb2.AcceptOrderRequest(request_id=request_id(), name=order)
+        )
+
+    async def until(
+        self, actor: Actor, order: str, state: orders_pb2.OrderState.ValueType
+    ) -> orders_pb2.Order:
+        """Return an order once it is in a state."""
+        deadline = time.monotonic() + SETTLES_WITHIN_S
+        while True:
+            found = await orders(actor).GetOrder(orders_pb2.GetOrderRequest(name=order))
+            if found.state == state:
+                return found
+            assert time.monotonic() < deadline, f"still {found}"
+            await asyncio.sleep(POLL_S)
+
+    def _machines(self, actor: Actor) -> "machines_pb2_grpc.MachineServiceAsyncStub":
+        return actor.stub(machines_pb2_grpc.MachineServiceStub)
+
+    def _ledger(self) -> "settlement_pb2_grpc.SettlementServiceAsyncStub":
+        return self.world.operator.stub(settlement_pb2_grpc.SettlementServiceStub)
+
+
+def _fen(amount: Any) -> int:
+    units: int = amount.units
+    nanos: int = amount.nanos
+    return units * 100 + nanos // 10_000_000
