@@ -1,0 +1,1 @@
+"""Marketplace: the registry of machines with title, custody and liens, and their listings."""

@@ -1,0 +1,75 @@
+"""What marketplace asks of valuation."""
+
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+from ironloop.common.v1 import common_pb2
+from ironloop.valuation.v1 import valuation_events_pb2, valuation_pb2, valuation_pb2_grpc
+
+from services.kit import wire
+from services.kit.runtime import Runtime
+from services.marketplace.listing_model import ISSUED, Guide
+
+_Valued: TypeAlias = valuation_pb2.Valuation | valuation_events_pb2.ValuationIssued
+
+
+async def create_valuation(runtime: Runtime, *, request_id: str, party: str, machine: str) -> Guide:
+    """Have a machine valued for a party as of today.
+
+    Raises:
+        PeerRefused: Valuation cannot value it; carries its reason.
+        PeerUnavailable: It does not answer.
+    """
+    stub = runtime.peers.stub("valuation", valuation_pb2_grpc.ValuationServiceStub)
+    valuation = await runtime.peers.call(
+        stub.CreateValuation,
+        valuation_pb2.CreateValuationRequest(request_id=request_id, party=party, machine=machine),
+    )
+    return _guide_of(valuation)
+
+
+async def get_valuation(runtime: Runtime, valuation: str) -> Guide:
+    """Return a valuation as it stands.
+
+    Raises:
+        PeerRefused: There is none.
+        PeerUnavailable: Valuation does not answer.
+    """
+    stub = runtime.peers.stub("valuation", valuation_pb2_grpc.ValuationServiceStub)
+    return _guide_of(
+        await runtime.peers.call(
+            stub.GetValuation, valuation_pb2.GetValuationRequest(name=valuation)
+        )
+    )
+
+
+def guide_of_event(event: valuation_events_pb2.ValuationIssued, *, at: datetime) -> Guide:
+    """Return the guide that an issued value gives; `at` is when its event was applied."""
+    return _guide(event, event.valuation, state=ISSUED, value_time=at)
+
+
+def _guide_of(valuation: valuation_pb2.Valuation) -> Guide:
+    state = wire.enum_name(valuation_pb2.ValuationState, valuation.state, prefix="VALUATION_STATE_")
+    value_time = valuation.create_time.ToDatetime(tzinfo=UTC)
+    return _guide(valuation, valuation.name, state=state, value_time=value_time)
+
+
+def _guide(valued: _Valued, name: str, *, state: str, value_time: datetime) -> Guide:
+    return Guide(
+        valuation=name,
+        state=state,
+        as_of=wire.to_date(valued.as_of, field="as_of"),
+        fmv_fen=_fen(valued.fmv),
+        grade=wire.enum_name(valuation_pb2.Grade, valued.grade, prefix="GRADE_"),
+        value_time=value_time,
+    )
+
+
+def _fen(quantiles: common_pb2.Quantiles) -> tuple[int, int, int, int, int]:
+    return (
+        wire.fen(quantiles.q05, field="fmv.q05"),
+        wire.fen(quantiles.q10, field="fmv.q10"),
+        wire.fen(quantiles.q50, field="fmv.q50"),
+        wire.fen(quantiles.q90, field="fmv.q90"),
+        wire.fen(quantiles.q95, field="fmv.q95"),
+    )

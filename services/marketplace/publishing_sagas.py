@@ -1,0 +1,153 @@
+"""How a listing is published: valuation is asked for a value, then the ask is checked against it.
+
+The value is kept as the listing's guide even where publication is refused, so that its seller
+sees what to ask. A value that is still good is used again; one that waits for a review becomes
+the guide once valuation has issued it.
+"""
+
+from dataclasses import replace
+from uuid import UUID
+
+from google.protobuf.message import Message
+
+from services.kit.ids import parse_name
+from services.kit.principals import Principal
+from services.kit.runtime import Runtime
+from services.kit.sagas import Facts, Saga, SagaKind, Step
+from services.kit.transaction import Transaction
+from services.marketplace import clients, listing_events, listing_store
+from services.marketplace.errors import MachineAlreadyListed, MachineNotAvailable
+from services.marketplace.lifecycle import LISTING
+from services.marketplace.listing_closing import EXPIRY_TIMER
+from services.marketplace.listing_handlers import (
+    check_sellable,
+    count_active_liens,
+    lock_any,
+    lock_own,
+)
+from services.marketplace.listing_model import (
+    ISSUED,
+    PUBLISHED_FOR,
+    Inspection,
+    Listing,
+    check_ask,
+    check_disclosure,
+    check_report_age,
+    guide_from_json,
+    guide_to_json,
+)
+from services.marketplace.listing_wire import listing_to_wire
+from services.marketplace.machine_model import Custody, Machine
+
+KIND = "publish_listing"
+IN_REVIEW = "IN_REVIEW"
+
+
+async def begin(tx: Transaction, listing_id: UUID, *, etag: str, viewer: Principal) -> Saga:
+    """Start to publish a listing, its guards checked as far as they need no value.
+
+    Raises:
+        NotFound, EtagMismatch, TransitionRefused, SagaRunning: As they say.
+        NotTitleHolder, MachineScrapped, MachineNotAvailable, MachineAlreadyListed, ReportTooOld,
+            LiensUndisclosed: A guard fails.
+    """
+    machine, listing = await lock_own(tx, listing_id, viewer=viewer, etag=etag)
+    inspection = await _check_ready(tx, machine, listing)
+    guide = listing.guide
+    fresh = guide is not None and guide.value_time >= inspection.create_time
+    return await tx.start_saga(
+        KIND,
+        listing.name,
+        facts={
+            "seller": listing.seller,
+            "machine": machine.name,
+            "present_valuation": guide.valuation if guide and fresh else "",
+        },
+    )
+
+
+async def take_value(runtime: Runtime, saga: Saga) -> Facts:
+    """Ask valuation for the present value if it is still good, else for a new one."""
+    if present := saga.facts["present_valuation"]:
+        guide = await clients.get_valuation(runtime, present)
+        if guide.state in {ISSUED, IN_REVIEW}:
+            return {"guide": guide_to_json(guide)}
+    guide = await clients.create_valuation(
+        runtime,
+        request_id=saga.request_id("value"),
+        party=saga.facts["seller"],
+        machine=saga.facts["machine"],
+    )
+    return {"guide": guide_to_json(guide)}
+
+
+async def keep_guide(tx: Transaction, saga: Saga) -> None:
+    """Keep the value as the listing's guide."""
+    _, listing = await lock_any(tx, parse_name(saga.subject, "listings"))
+    await listing_store.update_listing(
+        tx.connection,
+        replace(listing, guide=guide_from_json(saga.facts["guide"])),
+        at=tx.now,
+        announced=False,
+    )
+
+
+async def publish(tx: Transaction, saga: Saga) -> None:
+    """Put the listing on offer for 90 days.
+
+    Raises:
+        TransitionRefused: It is no longer inspected.
+        ValuationNotIssued, AskOutOfRange: The value guides nobody yet, or the ask is far from it.
+        MachineScrapped, …: A guard that held at the beginning no longer does.
+    """
+    machine, listing = await lock_any(tx, parse_name(saga.subject, "listings"))
+    inspection = await _check_ready(tx, machine, listing)
+    check_ask(listing)
+    step = LISTING.next(listing.state, "publish", subject=listing.name)
+    expire_time = tx.now + PUBLISHED_FOR
+    published = await listing_store.update_listing(
+        tx.connection,
+        replace(
+            listing.moved(step.target).shows(machine),
+            publish_time=tx.now,
+            expire_time=expire_time,
+        ),
+        at=tx.now,
+        announced=True,
+    )
+    await tx.set_timer(EXPIRY_TIMER, listing.name, due_at=expire_time)
+    await tx.emit(listing_events.published(published, inspection))
+
+
+async def answer(tx: Transaction, saga: Saga) -> Message:
+    """Return the published listing."""
+    listing_id = parse_name(saga.subject, "listings")
+    listing = await listing_store.find_listing(tx.connection, listing_id)
+    assert listing is not None
+    inspections = await listing_store.last_inspections(tx.connection, [listing_id])
+    return listing_to_wire(listing, inspections.get(listing_id))
+
+
+SAGA = SagaKind(
+    KIND,
+    steps=(
+        Step("value", call=take_value, apply=keep_guide),
+        Step("publish", apply=publish),
+    ),
+    answer=answer,
+)
+
+
+async def _check_ready(tx: Transaction, machine: Machine, listing: Listing) -> Inspection:
+    """Check every guard of publication but the value's, and return the latest inspection."""
+    LISTING.next(listing.state, "publish", subject=listing.name)
+    check_sellable(machine, seller=listing.seller)
+    if machine.custody is not Custody.AVAILABLE:
+        raise MachineNotAvailable(machine.name, machine.custody.value)
+    if await listing_store.lock_on_offer(tx.connection, machine.id) is not None:
+        raise MachineAlreadyListed(machine.name)
+    inspections = await listing_store.last_inspections(tx.connection, [listing.id])
+    inspection = inspections[listing.id]
+    check_report_age(listing, inspection, today=tx.today)
+    check_disclosure(listing, active_liens=await count_active_liens(tx, machine))
+    return inspection
