@@ -116,7 +116,9 @@ def _proto_source() -> str:
 
 
 def _build_stubs() -> None:
-    _uv("pip", "install", "--quiet", "--no-deps", "--no-build-isolation", str(ROOT / "proto"))
+    # Needs no network: where it fails, the contract does not compile.
+    install = ["pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    _uv(*install, str(ROOT / "proto"), tries_max=1)
 
 
 def _kafka_source() -> str:
@@ -141,14 +143,16 @@ def _fetch_kafka() -> None:
         path.rename(KAFKA_JARS / name)
 
 
-def _uv(*arguments: str) -> None:
+def _uv(*arguments: str, tries_max: int = TRIES_MAX) -> None:
     uv = [str(PYTHON), "-m", "uv", *arguments, "--python", str(PYTHON)]
-    _run(uv, f"uv {' '.join(arguments[:2])} failed")
+    _run(uv, f"uv {' '.join(arguments[:2])} failed", tries_max=tries_max)
 
 
-def _run(command: list[str], failure: str, *, folder: Path = ROOT) -> None:
+def _run(
+    command: list[str], failure: str, *, folder: Path = ROOT, tries_max: int = TRIES_MAX
+) -> None:
     """Run a command, again if it fails, since most failures here are a slow network."""
-    for attempt in range(1, TRIES_MAX + 1):
+    for attempt in range(1, tries_max + 1):
         done = subprocess.run(
             command,
             cwd=folder,
@@ -160,9 +164,10 @@ def _run(command: list[str], failure: str, *, folder: Path = ROOT) -> None:
         )
         if done.returncode == 0:
             return
-        if attempt < TRIES_MAX:
-            print(f"  {failure}, trying again ({attempt} of {TRIES_MAX})", flush=True)
-    raise SetupError(f"{failure}; is the package registry reachable?\n{done.stdout}{done.stderr}")
+        if attempt < tries_max:
+            print(f"  {failure}, trying again ({attempt} of {tries_max})", flush=True)
+    reachable = "; is the package registry reachable?" if tries_max > 1 else ":"
+    raise SetupError(f"{failure}{reachable}\n{done.stdout}{done.stderr}")
 
 
 def _digest(paths: "Iterator[Path] | list[Path]") -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -56,6 +57,9 @@ def _up(services: Sequence[str]) -> int:
         print("the stack is up already; `make down` stops it")
         report.print_places(stack.running_stack())
         return 0
+    # Whoever ends a start, by keyboard or by signal, has it cleaned up.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     print("starting the stack", flush=True)
     report.print_places(stack.bring_up(services))
     return 0

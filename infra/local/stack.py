@@ -13,6 +13,7 @@ from infra.local.processes import POLL_S, StartFailed, tail
 from infra.local.state import NOT_READ_YET, Stack, lock_holder, read_stack, stop_stack
 
 SERVING_WITHIN_S = 90.0
+HEALTH_EVERY_S = 0.2
 DOWN_WITHIN_S = 90.0
 
 
@@ -105,5 +106,5 @@ def _wait_until_serving(supervisor: "subprocess.Popen[bytes]") -> Stack:
                 f"{name}:\n{tail(str(paths.LOGS / f'{name}.log'))}" for name in waiting
             )
             raise StartFailed(f"not serving within {SERVING_WITHIN_S:.0f} s:\n{logs}")
-        time.sleep(POLL_S)
+        time.sleep(HEALTH_EVERY_S)
     return stack

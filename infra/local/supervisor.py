@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 import asyncpg
@@ -51,8 +52,11 @@ def main() -> int:
     except SystemExit:
         _take_down(started)
         raise
-    _become_watch(int(ready_fd))
-    return 0
+    try:
+        _become_watch(int(ready_fd))
+    except BrokenPipeError:  # whoever asked for the stack has gone
+        _take_down(started)
+    return 1
 
 
 def _part_of(topology: Topology, names: list[str]) -> Topology:
@@ -87,7 +91,7 @@ def _bring_up(topology: Topology, started: list[Process]) -> None:
     if not bootstrap:
         kafka = launch_kafka(
             paths.KAFKA_FOLDER,
-            log=paths.LOGS / "kafka.log",
+            log=_new_log("kafka"),
             heap=topology.kafka.heap,
             ends_with_parent=True,
         )
@@ -115,7 +119,7 @@ def _bring_up(topology: Topology, started: list[Process]) -> None:
 def _start_postgres(topology: Topology, credentials: Credentials, started: list[Process]) -> str:
     server = launch_postgres(
         paths.postgres_folder(),
-        log=paths.LOGS / "postgres.log",
+        log=_new_log("postgres"),
         password=credentials.postgres,
         settings=topology.postgres.settings,
         ends_with_parent=True,
@@ -136,16 +140,22 @@ async def _make_databases(dsn: str, names: list[str], credentials: Credentials) 
 def _start_service(
     service: Service, topology: Topology, addresses: Addresses, credentials: Credentials
 ) -> Process:
-    log = paths.LOGS / f"{service.name}.log"
-    log.unlink(missing_ok=True)
     return start(
         service.name,
         [sys.executable, "-m", f"services.{service.name}"],
-        log=log,
+        log=_new_log(service.name),
         folder=paths.ROOT,
         environment=environment_of(service, topology, addresses, credentials),
         ends_with_parent=True,
     )
+
+
+def _new_log(name: str) -> Path:
+    """Return where a process writes, with what its predecessor wrote moved aside."""
+    log = paths.LOGS / f"{name}.log"
+    if log.exists():
+        log.replace(log.with_suffix(".log.1"))
+    return log
 
 
 def _clean_up_after_crash() -> None:
@@ -162,8 +172,12 @@ def _take_down(started: list[Process]) -> None:
 
 
 def _become_watch(ready_fd: int) -> None:
-    """Let go of the terminal, say that all is started, and become the watch."""
-    output = os.open(paths.LOGS / "stack.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    """Let go of the terminal, say that all is started, and become the watch.
+
+    Raises:
+        BrokenPipeError: Nobody listens any more.
+    """
+    output = os.open(_new_log("stack"), os.O_WRONLY | os.O_CREAT, 0o600)
     sys.stdout.flush()
     os.dup2(output, 1)
     os.dup2(output, 2)

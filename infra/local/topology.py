@@ -25,7 +25,7 @@ TOPOLOGY = Topology(
         # Facilities, draws against machines, factoring of instalments.
         Service("finance", calls=("marketplace", "settlement", "valuation", "leasing")),
         # Quotes, leases, instalments, buyouts.
-        Service("leasing", calls=("marketplace", "settlement", "valuation", "finance")),
+        Service("leasing", calls=("marketplace", "settlement", "finance")),
     ),
 )
 

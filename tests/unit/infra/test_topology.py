@@ -31,7 +31,7 @@ def credentials(tmp_path: Path) -> Credentials:
 def test_a_service_can_call_whom_its_code_calls(service: Service) -> None:
     sources = (ROOT / "services" / service.name).rglob("*.py")
     called = {name for source in sources for name in CALLED.findall(source.read_text())}
-    assert called == set(service.calls)
+    assert called - {TOPOLOGY.issuer.name} == set(service.calls)
 
 
 def test_every_room_with_a_definition_is_in_the_topology() -> None:
