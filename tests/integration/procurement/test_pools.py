@@ -1,23 +1,13 @@
 """Demand pools until they are locked: who joins, who sees them, when they fail."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-import pytest_asyncio
 from ironloop.procurement.v1 import pools_pb2
 
 from services.kit import wire
-from services.procurement.definition import DEFINITION
 from tests.integration.procurement.trade import ADDRESS, Trade, pools, request_id
 from tests.support.refusals import refused
-from tests.support.world import World
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def trade(world: World) -> AsyncIterator[Trade]:
-    await world.start(DEFINITION)
-    yield Trade(world)
 
 
 async def test_members_join_and_leave_until_the_pool_is_locked(trade: Trade) -> None:
