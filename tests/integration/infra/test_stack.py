@@ -102,12 +102,15 @@ def remove(stack: LocalStack) -> None:
     shutil.rmtree(asked.stdout.strip(), ignore_errors=True)
 
 
-@pytest.fixture
-def whole(tmp_path: Path) -> Iterator[LocalStack]:
-    """Return a stack that starts its own PostgreSQL and Kafka."""
-    stack = LocalStack(tmp_path / "state")
-    yield stack
-    remove(stack)
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """Return a stack that is up, on its own PostgreSQL and Kafka, until a test brings it down."""
+    stack = LocalStack(tmp_path_factory.mktemp("running") / "state")
+    try:
+        assert "parties" in stack.run("up", "parties")
+        yield stack
+    finally:
+        remove(stack)
 
 
 @pytest.fixture
@@ -119,66 +122,87 @@ def on_a_given_broker(tmp_path: Path) -> Iterator[LocalStack]:
     remove(stack)
 
 
-def test_it_comes_up_serves_and_leaves_nothing_running(whole: LocalStack) -> None:
-    said = whole.run("up", "parties")
-    address = whole.written["services"]["parties"]["address"]
+def test_it_comes_up_and_serves(running: LocalStack) -> None:
+    assert len(running.pids) == 3
+    address = running.written["services"]["parties"]["address"]
+    said = running.run("up")
+    assert "up already" in said
     assert address in said
-    assert (whole.folder / "stack.json").stat().st_mode & 0o777 == 0o600
-    assert (whole.folder / "secrets.json").stat().st_mode & 0o777 == 0o600
+    assert "SERVING" in running.run("status")
+    assert "service_serving" in running.run("logs", "parties")
+    assert "name one of these: kafka, parties" in running.run("logs", "bakery", code=1)
+    for file in ("stack.json", "secrets.json"):
+        assert (running.folder / file).stat().st_mode & 0o777 == 0o600
 
-    assert "SERVING" in whole.run("status")
-    assert "up already" in whole.run("up")
-    assert "service_serving" in whole.run("logs", "parties")
 
-    token = whole.run("run", "parties", "token", "--party", PLATFORM, "--role", "AUDITOR").strip()
-    with grpc.insecure_channel(address) as channel:
-        parties = parties_pb2_grpc.PartiesServiceStub(channel).ListParties(
+def test_a_token_of_the_local_issuer_opens_the_door(running: LocalStack) -> None:
+    token = running.run("run", "parties", "token", "--party", PLATFORM, "--role", "AUDITOR").strip()
+    assert jwt.decode(token, options={"verify_signature": False})["roles"] == ["AUDITOR"]
+    with grpc.insecure_channel(running.written["services"]["parties"]["address"]) as channel:
+        found = parties_pb2_grpc.PartiesServiceStub(channel).ListParties(
             parties_pb2.ListPartiesRequest(role=options_pb2.ROLE_AUDITOR),
             metadata=(("authorization", f"Bearer {token}"),),
         )
-    assert [party.legal_name for party in parties.parties] == [PLATFORM]
-
-    pids = whole.pids
-    assert len(pids) == 3
-    assert "stopped" in whole.run("down")
-    assert not [pid for pid in pids if psutil.pid_exists(pid)]
-    assert whole.left_running() == []
-    assert whole.run("down") == "nothing runs\n"
-    assert "make up" in whole.run("status", code=1)
+    assert [party.legal_name for party in found.parties] == [PLATFORM]
 
 
-def test_a_token_is_refused_outside_the_local_setting_and_for_who_is_not_there(
-    on_a_given_broker: LocalStack,
-) -> None:
-    stack = on_a_given_broker
-    stack.run("up", "parties")
-    assert PLATFORM in stack.run("run", "parties", "token", "--party", "Nobody Ltd", code=1)
-    refused = ("run", "parties", "token", "--party", PLATFORM, "--role", "BUYER")
-    assert "does not hold the role BUYER" in stack.run(*refused, code=1)
-    token = stack.run("run", "parties", "token", "--party", PLATFORM, "--role", "AUDITOR").strip()
-    claims = jwt.decode(token, options={"verify_signature": False})
-    assert claims["roles"] == ["AUDITOR"]
+def test_no_token_for_who_is_not_there_or_does_not_hold_the_role(running: LocalStack) -> None:
+    assert PLATFORM in running.run("run", "parties", "token", "--party", "Nobody Ltd", code=1)
+    asked = ("run", "parties", "token", "--party", PLATFORM, "--role", "BUYER")
+    assert "does not hold the role BUYER" in running.run(*asked, code=1)
 
-    for setting in (
+
+@pytest.mark.parametrize(
+    "setting",
+    [
         {"IRONLOOP_PARTIES_ENVIRONMENT": "production"},
         {"IRONLOOP_PARTIES_JWKS_URL": "https://issuer.example/jwks.json"},
-    ):
-        elsewhere = subprocess.run(
-            [sys.executable, "-m", "services.parties", "token", "--party", PLATFORM],
-            cwd=ROOT,
-            env=parties_environment(stack) | setting,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert elsewhere.returncode == 1
-        assert elsewhere.stdout == ""
-        assert "outside issuer" in elsewhere.stderr
+    ],
+)
+def test_a_token_is_refused_outside_the_local_setting(
+    running: LocalStack, setting: dict[str, str]
+) -> None:
+    elsewhere = subprocess.run(
+        [sys.executable, "-m", "services.parties", "token", "--party", PLATFORM],
+        cwd=ROOT,
+        env=parties_environment(running) | setting,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert elsewhere.returncode == 1
+    assert elsewhere.stdout == ""
+    assert "outside issuer" in elsewhere.stderr
 
 
 def parties_environment(stack: LocalStack) -> dict[str, str]:
     """Return the environment of the running parties service."""
     return psutil.Process(stack.written["services"]["parties"]["pid"]).environ()
+
+
+def test_a_second_stack_stands_beside_on_servers_that_exist(
+    running: LocalStack, tmp_path: Path
+) -> None:
+    beside = LocalStack(
+        tmp_path / "beside",
+        IRONLOOP_POSTGRES_DSN=running.written["postgres"]["dsn"],
+        IRONLOOP_KAFKA_BOOTSTRAP=running.written["kafka"]["bootstrap"],
+    )
+    beside.run("up", "parties")
+    assert len(beside.pids) == 1
+    assert "SERVING" in beside.run("status")
+    beside.run("down")
+    assert beside.left_running() == []
+    assert "SERVING" in running.run("status")
+
+
+def test_it_goes_down_and_leaves_nothing_running(running: LocalStack) -> None:
+    pids = running.pids
+    assert "stopped" in running.run("down")
+    assert not [pid for pid in pids if psutil.pid_exists(pid)]
+    assert running.left_running() == []
+    assert running.run("down") == "nothing runs\n"
+    assert "make up" in running.run("status", code=1)
 
 
 def test_a_service_that_dies_is_told_with_its_code_and_brings_the_stack_down(
@@ -233,20 +257,3 @@ def test_an_interrupted_start_leaves_nothing_running(on_a_given_broker: LocalSta
     assert starting.returncode == 130, said
     assert stack.left_running() == []
     assert not (stack.folder / "stack.json").exists()
-
-
-def test_a_second_stack_stands_beside_on_servers_that_exist(
-    whole: LocalStack, tmp_path: Path
-) -> None:
-    whole.run("up", "parties")
-    beside = LocalStack(
-        tmp_path / "beside",
-        IRONLOOP_POSTGRES_DSN=whole.written["postgres"]["dsn"],
-        IRONLOOP_KAFKA_BOOTSTRAP=whole.written["kafka"]["bootstrap"],
-    )
-    beside.run("up", "parties")
-    assert len(beside.pids) == 1
-    assert "SERVING" in beside.run("status")
-    beside.run("down")
-    assert beside.left_running() == []
-    assert "SERVING" in whole.run("status")
