@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import protovalidate
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
+from ironloop.options.v1 import options_pb2
 
 from services.kit import wire
 from services.kit.errors import InvalidArgument
@@ -64,7 +65,9 @@ def check(request: Message, violations: Sequence[tuple[str, str]] = ()) -> None:
 
 
 def _nul_characters(message: Message, path: str) -> Iterator[tuple[str, str]]:
-    """Return every text that holds a NUL, map keys included."""
+    """Return every text that holds a NUL, map keys included, except in rows with a result code."""
+    if message.DESCRIPTOR.GetOptions().Extensions[options_pb2.has_result_code]:
+        return
     for field, value in message.ListFields():
         if field.message_type is None and field.type != FieldDescriptor.TYPE_STRING:
             continue
