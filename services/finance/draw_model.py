@@ -182,9 +182,7 @@ def make_schedule(
         principal_fen: What is outstanding before the first of them.
         start_on: When the draw was paid out; line k falls on the same day k months later.
     """
-    rows = annuity_schedule(
-        principal_fen, rate, months=len(numbers), residual_fen=balloon_fen
-    ).rows
+    rows = annuity_schedule(principal_fen, rate, months=len(numbers), residual_fen=balloon_fen).rows
     lines = [
         Instalment(
             number=number,

@@ -224,9 +224,7 @@ class TransferRefused(PreconditionFailed):
     reason = "TRANSFER_REFUSED"
 
     def __init__(self, transfer_id: str, result: str) -> None:
-        super().__init__(
-            f"settlement refused the transfer {transfer_id}: {result}", result=result
-        )
+        super().__init__(f"settlement refused the transfer {transfer_id}: {result}", result=result)
 
 
 class DrawNotOutstanding(PreconditionFailed):

@@ -97,9 +97,7 @@ DRAW = Lifecycle(
     [
         Transition(DrawState.PENDING, "pay_out", DrawState.ACTIVE),
         Transition(DrawState.PENDING, "cancel", DrawState.CANCELLED, guard="payment refused"),
-        Transition(
-            DrawState.ACTIVE, "pay", DrawState.ACTIVE, event=finance_events_pb2.DrawPaid
-        ),
+        Transition(DrawState.ACTIVE, "pay", DrawState.ACTIVE, event=finance_events_pb2.DrawPaid),
         Transition(
             DrawState.ACTIVE,
             "repay",
@@ -124,7 +122,10 @@ COLLATERAL = Lifecycle(
             for state in (CollateralState.COMPLIANT, CollateralState.WATCH)
         ),
         Transition(
-            CollateralState.CURED, "find_compliant", CollateralState.CURED, guard="LTV <= watch line"
+            CollateralState.CURED,
+            "find_compliant",
+            CollateralState.CURED,
+            guard="LTV <= watch line",
         ),
         *(
             Transition(state, "find_watch", CollateralState.WATCH, guard="LTV > watch line")

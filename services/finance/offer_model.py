@@ -183,10 +183,7 @@ def decide(
         ValuationNotIssued, GradeManualOnly, TermTooLong, FactsMissing, AgeAtMaturity,
         HoursAtMaturity, BalloonTooHigh, ThroughLifeCover: What the policy refuses.
     """
-    if appraisal.state != ISSUED:
-        raise ValuationNotIssued(appraisal.valuation, appraisal.state)
-    if appraisal.grade not in AUTOMATIC_GRADES:
-        raise GradeManualOnly(appraisal.valuation, appraisal.grade)
+    check_appraisal(appraisal)
     check_machine(wish, facts, terms=terms, year=year)
 
     haircut = terms[Parameter(f"HAIRCUT_{appraisal.grade}")]
@@ -240,6 +237,18 @@ def decide(
         worst_month=worst,
         worst_ratio=ratio(balances_fen[worst], values_fen[worst], places=RATIO_PLACES),
     )
+
+
+def check_appraisal(appraisal: Appraisal) -> None:
+    """Check that a valuation may be lent on without anybody looking at it.
+
+    Raises:
+        ValuationNotIssued, GradeManualOnly: It may not.
+    """
+    if appraisal.state != ISSUED:
+        raise ValuationNotIssued(appraisal.valuation, appraisal.state)
+    if appraisal.grade not in AUTOMATIC_GRADES:
+        raise GradeManualOnly(appraisal.valuation, appraisal.grade)
 
 
 def check_machine(wish: Wish, facts: MachineFacts, *, terms: Terms, year: int) -> None:

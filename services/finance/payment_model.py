@@ -7,9 +7,10 @@ lines to come are computed anew at the same rate, so that no interest is charged
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from fractions import Fraction
+from uuid import UUID
 
 from services.finance.draw_model import Draw, Instalment, make_schedule
 from services.finmath.allocation import Parts, allocate, penalty
@@ -26,6 +27,23 @@ class PaymentKind(StrEnum):
     PAYOFF = "PAYOFF"
     SETTLEMENT = "SETTLEMENT"
     FACTORING = "FACTORING"
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A payment on a draw and its parts, in fen."""
+
+    id: UUID
+    draw_id: UUID
+    kind: PaymentKind
+    transfer_id: str
+    amount_fen: int
+    penalty_fen: int
+    interest_fen: int
+    principal_fen: int
+    excess_fen: int
+    business_date: date
+    create_time: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +148,14 @@ def accrue_penalty(draw: Draw, line: Instalment, on: date) -> Instalment:
     since = max(line.due_on, line.penalty_until or line.due_on)
     if on <= since:
         return line
+    whole_fen = share_of(line.interest_fen + line.principal_fen, draw.penalty_cap)
     accrued_fen = penalty(
         line.unpaid_fen,
         daily_rate=draw.penalty_daily_rate,
         days=(on - since).days,
-        cap=draw.penalty_cap,
+        cap_fen=max(0, whole_fen - line.penalty_fen),
     )
-    highest_fen = share_of(line.interest_fen + line.principal_fen, draw.penalty_cap)
-    return replace(
-        line,
-        penalty_fen=max(line.penalty_fen, min(line.penalty_fen + accrued_fen, highest_fen)),
-        penalty_until=on,
-    )
+    return replace(line, penalty_fen=line.penalty_fen + accrued_fen, penalty_until=on)
 
 
 def _with_paid(line: Instalment, paid: Parts) -> Instalment:

@@ -167,9 +167,7 @@ def price_run(run: Sequence[Receivable], rate: Decimal, *, months: Sequence[int]
         months: How many months after the pricing date each falls due, 1 or more.
     """
     payments = [(month, line.amount_fen) for month, line in zip(months, run, strict=True)]
-    discounted = Discounted(
-        sum(line.amount_fen for line in run), present_value(payments, rate)
-    )
+    discounted = Discounted(sum(line.amount_fen for line in run), present_value(payments, rate))
     weights = [present_value([payment], rate) for payment in payments]
     return Price(discounted, tuple(split(discounted.present_value_fen, weights)))
 

@@ -134,7 +134,7 @@ create table draw (
 );
 -- An offer is drawn once.
 create unique index draw_offer on draw (offer_id) where state <> 'CANCELLED';
-create index draw_machine on draw (machine) where state in ('PENDING', 'ACTIVE');
+create index draw_machine on draw (machine) where state in ('PENDING', 'ACTIVE') or held_by <> '';
 create index draw_create_time on draw (create_time desc, id desc);
 create index draw_facility on draw (facility_id, create_time desc, id desc);
 create index draw_funder on draw (funder, create_time desc, id desc);

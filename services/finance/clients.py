@@ -1,0 +1,321 @@
+"""Calls to the other services; never made inside a transaction."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from google.type import money_pb2
+from ironloop.leasing.v1 import leasing_pb2, leasing_pb2_grpc
+from ironloop.marketplace.v1 import machines_pb2, machines_pb2_grpc
+from ironloop.parties.v1 import parties_pb2, parties_pb2_grpc
+from ironloop.settlement.v1 import settlement_pb2, settlement_pb2_grpc
+from ironloop.valuation.v1 import valuation_pb2, valuation_pb2_grpc
+
+from services.finance.draw_model import Draw
+from services.finance.errors import InsufficientFunds, TransferNotFound, TransferRefused
+from services.finance.offer_model import Appraisal, MachineFacts
+from services.finance.receivable_model import Factoring
+from services.kit import wire
+from services.kit.errors import DomainError, Unavailable
+from services.kit.runtime import Runtime
+
+# Results of a transfer that say that the money has moved, now or at an earlier try.
+_MOVED = frozenset({settlement_pb2.RESULT_CODE_CREATED, settlement_pb2.RESULT_CODE_EXISTS})
+# The two results that a chain's other legs give; the leg that failed has one of its own.
+_CHAIN = frozenset({settlement_pb2.RESULT_CODE_LINKED_EVENT_FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One transfer of a posting; `payer` is named where its wallet does not hold the amount."""
+
+    id: UUID
+    payer: str
+    debit_account: int
+    credit_account: int
+    amount_fen: int
+    code: settlement_pb2.TransferCode.ValueType
+    purpose: str
+    memo: str
+
+
+@dataclass(frozen=True, slots=True)
+class PostedTransfer:
+    """A transfer as settlement keeps it."""
+
+    credit_account: int
+    amount_fen: int
+    purpose: str
+    posted_at: datetime
+
+
+class NotUndoable(Unavailable):
+    """A peer refused what can no longer be taken back: it is tried until it succeeds."""
+
+    reason = "PEER_REFUSED_AFTER_PAYMENT"
+
+    def __init__(self, refusal: DomainError) -> None:
+        super().__init__(f"after the money has moved: {refusal.message}")
+
+
+@asynccontextmanager
+async def after_payment() -> AsyncIterator[None]:
+    """Let no refusal of a peer's turn a saga round whose money has moved.
+
+    Raises:
+        NotUndoable: The peer refused; the step is tried again and reported as stuck.
+    """
+    try:
+        yield
+    except DomainError as refusal:
+        if not refusal.is_definite:
+            raise
+        raise NotUndoable(refusal) from refusal
+
+
+async def require_party(runtime: Runtime, party: str) -> None:
+    """Check that a legal entity is registered.
+
+    Raises:
+        PeerRefused: NOT_FOUND.
+    """
+    stub = runtime.peers.stub("parties", parties_pb2_grpc.PartiesServiceStub)
+    await runtime.peers.call(stub.GetParty, parties_pb2.GetPartyRequest(name=party))
+
+
+async def get_machine(runtime: Runtime, machine: str, *, actor: str) -> MachineFacts:
+    """Return what the registry says of a machine, whoever owns it.
+
+    Raises:
+        PeerRefused: NOT_FOUND.
+    """
+    stub = runtime.peers.stub("marketplace", machines_pb2_grpc.MachineServiceStub)
+    found = await runtime.peers.call(
+        stub.GetMachine, machines_pb2.GetMachineRequest(name=machine), on_behalf_of=actor
+    )
+    return MachineFacts(
+        machine=found.name,
+        title_holder=found.title_holder,
+        equipment_class=wire.enum_name(
+            machines_pb2.EquipmentClass, found.equipment_class, prefix="EQUIPMENT_CLASS_"
+        ),
+        build_year=found.build_year,
+        hours_meter=Decimal(found.hours_meter.value) if found.HasField("hours_meter") else None,
+        liens=[lien.name for lien in found.liens if lien.state == machines_pb2.LIEN_STATE_ACTIVE],
+    )
+
+
+async def register_lien(
+    runtime: Runtime, draw: Draw, *, request_id: str, purchase_money: bool, actor: str
+) -> str:
+    """Register the funder's lien for a draw and return its name."""
+    stub = runtime.peers.stub("marketplace", machines_pb2_grpc.MachineServiceStub)
+    lien = await runtime.peers.call(
+        stub.RegisterLien,
+        machines_pb2.RegisterLienRequest(
+            request_id=request_id,
+            machine=draw.machine,
+            holder=draw.funder,
+            reference=draw.name,
+            registry_no=draw.registry_no,
+            secured_amount=wire.money(draw.principal_fen),
+            purchase_money=purchase_money,
+        ),
+        on_behalf_of=actor,
+    )
+    return lien.name
+
+
+async def release_lien(runtime: Runtime, *, request_id: str, lien: str, actor: str) -> None:
+    """Release a lien; one that is released stays so."""
+    stub = runtime.peers.stub("marketplace", machines_pb2_grpc.MachineServiceStub)
+    await runtime.peers.call(
+        stub.ReleaseLien,
+        machines_pb2.ReleaseLienRequest(request_id=request_id, name=lien),
+        on_behalf_of=actor,
+    )
+
+
+async def appraise(
+    runtime: Runtime, *, request_id: str, machine: str, party: str, actor: str
+) -> Appraisal:
+    """Have a machine valued as of today, for a party."""
+    stub = runtime.peers.stub("valuation", valuation_pb2_grpc.ValuationServiceStub)
+    valuation = await runtime.peers.call(
+        stub.CreateValuation,
+        valuation_pb2.CreateValuationRequest(request_id=request_id, party=party, machine=machine),
+        on_behalf_of=actor,
+    )
+    return Appraisal(
+        valuation=valuation.name,
+        record_sha256=valuation.record_sha256,
+        state=wire.enum_name(
+            valuation_pb2.ValuationState, valuation.state, prefix="VALUATION_STATE_"
+        ),
+        grade=wire.enum_name(valuation_pb2.Grade, valuation.grade, prefix="GRADE_"),
+        fmv_median_fen=_fen(valuation.fmv.q50),
+        fmv_q10_fen=_fen(valuation.fmv.q10),
+        olv_median_fen=_fen(valuation.olv.q50),
+        olv_q10_fen=_fen(valuation.olv.q10),
+        flv_q10_fen=_fen(valuation.flv.q10),
+        expire_at=valuation.expire_time.ToDatetime(tzinfo=runtime.clock.now().tzinfo),
+    )
+
+
+async def flv_q10_curve(
+    runtime: Runtime, valuation: str, *, hours_per_year: int, months: int, actor: str
+) -> list[int]:
+    """Return FLV q10 in fen after month 0, 1, … `months`."""
+    stub = runtime.peers.stub("valuation", valuation_pb2_grpc.ValuationServiceStub)
+    curve = await runtime.peers.call(
+        stub.GetCurve,
+        valuation_pb2.GetCurveRequest(
+            valuation=valuation,
+            hours_per_year=wire.decimal(Decimal(hours_per_year)),
+            months=months,
+            step_months=1,
+        ),
+        on_behalf_of=actor,
+    )
+    return [_fen(point.flv.q10) for point in sorted(curve.points, key=lambda p: p.month)]
+
+
+async def ensure_wallets(runtime: Runtime, *parties: str) -> list[int]:
+    """Return the account number of each party's wallet, opened where it has none."""
+    stub = runtime.peers.stub("settlement", settlement_pb2_grpc.SettlementServiceStub)
+    opened = await runtime.peers.call(
+        stub.CreateAccounts,
+        settlement_pb2.CreateAccountsRequest(
+            accounts=[
+                settlement_pb2.NewAccount(kind=settlement_pb2.ACCOUNT_KIND_WALLET, owner=party)
+                for party in parties
+            ]
+        ),
+    )
+    return [account.number for account in opened.accounts]
+
+
+async def post(runtime: Runtime, txn: UUID, legs: Sequence[Leg]) -> None:
+    """Post legs as one linked chain: all of them move, or none.
+
+    Raises:
+        InsufficientFunds: A wallet does not hold its leg's amount; nothing moved.
+        TransferRefused: Settlement refused for another cause; nothing moved.
+    """
+    stub = runtime.peers.stub("settlement", settlement_pb2_grpc.SettlementServiceStub)
+    last = len(legs) - 1
+    answer = await runtime.peers.call(
+        stub.PostTransfers,
+        settlement_pb2.PostTransfersRequest(
+            transfers=[
+                settlement_pb2.Transfer(
+                    id=str(leg.id),
+                    txn=str(txn),
+                    debit_account=leg.debit_account,
+                    credit_account=leg.credit_account,
+                    amount_fen=leg.amount_fen,
+                    kind=settlement_pb2.TRANSFER_KIND_POSTED,
+                    linked=place < last,
+                    code=leg.code,
+                    purpose=leg.purpose,
+                    memo=leg.memo,
+                )
+                for place, leg in enumerate(legs)
+            ]
+        ),
+    )
+    for leg, result in zip(legs, answer.results, strict=True):
+        if result.code in _MOVED or result.code in _CHAIN:
+            continue
+        if result.code == settlement_pb2.RESULT_CODE_EXCEEDS_CREDITS:
+            raise InsufficientFunds(leg.payer, leg.amount_fen)
+        raise TransferRefused(str(leg.id), settlement_pb2.ResultCode.Name(result.code))
+
+
+async def get_transfer(runtime: Runtime, transfer_id: str) -> PostedTransfer:
+    """Return a transfer that has moved money.
+
+    Raises:
+        TransferNotFound: Settlement knows none that has.
+    """
+    stub = runtime.peers.stub("settlement", settlement_pb2_grpc.SettlementServiceStub)
+    found = await runtime.peers.call(
+        stub.LookupTransfers, settlement_pb2.LookupTransfersRequest(ids=[transfer_id])
+    )
+    for posted in found.transfers:
+        if posted.transfer.kind in (
+            settlement_pb2.TRANSFER_KIND_POSTED,
+            settlement_pb2.TRANSFER_KIND_POST_PENDING,
+        ):
+            return PostedTransfer(
+                credit_account=posted.transfer.credit_account,
+                amount_fen=posted.transfer.amount_fen,
+                purpose=posted.transfer.purpose,
+                posted_at=posted.event_time.ToDatetime(tzinfo=runtime.clock.now().tzinfo),
+            )
+    raise TransferNotFound(transfer_id)
+
+
+async def first_untried(runtime: Runtime, ids: Sequence[UUID]) -> UUID:
+    """Return the first transfer id that settlement has not refused; refusals are stored for good.
+
+    Raises:
+        Unavailable: It has refused them all.
+    """
+    stub = runtime.peers.stub("settlement", settlement_pb2_grpc.SettlementServiceStub)
+    known = await runtime.peers.call(
+        stub.LookupTransfers,
+        settlement_pb2.LookupTransfersRequest(ids=[str(transfer_id) for transfer_id in ids]),
+    )
+    refused = {refusal.id for refusal in known.refusals}
+    for transfer_id in ids:
+        if str(transfer_id) not in refused:
+            return transfer_id
+    raise Unavailable(f"settlement has refused {len(ids)} attempts")
+
+
+async def assign_instalments(
+    runtime: Runtime, factoring: Factoring, *, request_id: str, actor: str
+) -> None:
+    """Make the funder the owner of the instalments at leasing."""
+    stub = runtime.peers.stub("leasing", leasing_pb2_grpc.LeasingServiceStub)
+    await runtime.peers.call(
+        stub.AssignInstalments,
+        leasing_pb2.AssignInstalmentsRequest(
+            request_id=request_id,
+            lease=factoring.lease,
+            from_number=factoring.from_number,
+            to_number=factoring.to_number,
+            owner=factoring.funder,
+            reference=factoring.name,
+        ),
+        on_behalf_of=actor,
+    )
+
+
+async def return_instalments(
+    runtime: Runtime, *, lease: str, factoring: str, request_id: str
+) -> None:
+    """Make the lessor the owner of the instalments again."""
+    stub = runtime.peers.stub("leasing", leasing_pb2_grpc.LeasingServiceStub)
+    await runtime.peers.call(
+        stub.ReturnInstalments,
+        leasing_pb2.ReturnInstalmentsRequest(
+            request_id=request_id, lease=lease, reference=factoring
+        ),
+    )
+
+
+def registration_number(prefix: str, resource: UUID, on: date) -> str:
+    """Return the number under which the public registry (中登网) would file a registration.
+
+    The registry itself is a stub: nothing is filed anywhere, and the number says so.
+    """
+    return f"STUB-{prefix}-{on:%Y%m%d}-{resource.hex[-12:].upper()}"
+
+
+def _fen(amount: money_pb2.Money) -> int:
+    return wire.fen(amount, field="amount")

@@ -1,0 +1,192 @@
+"""What finance learns from the other services: leases make receivables, valuations move cover."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from google.type import money_pb2
+from ironloop.finance.v1 import finance_events_pb2
+from ironloop.leasing.v1 import leasing_events_pb2
+from ironloop.valuation.v1 import valuation_events_pb2
+
+from services.finance import draw_handlers, factoring_handlers, receivable_store
+from services.finance.lifecycle import RECEIVABLE
+from services.finance.receivable_model import Receivable, ReceivableState
+from services.kit import wire
+from services.kit.ids import new_id
+from services.kit.transaction import Transaction
+
+
+async def create_receivables(tx: Transaction, activated: leasing_events_pb2.LeaseActivated) -> None:
+    """Make a receivable of each instalment of a lease that runs."""
+    await _insert(
+        tx,
+        activated.schedule,
+        lease=activated.lease,
+        machine=activated.machine,
+        lessor=activated.lessor,
+        lessee=activated.lessee,
+    )
+
+
+async def revise_receivables(
+    tx: Transaction, rescheduled: leasing_events_pb2.LeaseRescheduled
+) -> None:
+    """Follow a schedule that changed: the debtor signs what changed anew; an open offer ends."""
+    lines = {line.number: line for line in rescheduled.schedule}
+    known = await receivable_store.lock_run(tx.connection, rescheduled.lease)
+    changed = [line.number for line in known if line.number in lines]
+    known = await _close_offers(tx, rescheduled.lease, known, changed)
+    revised = []
+    for present in known:
+        line = lines.get(present.number)
+        if line is None or present.state not in (
+            ReceivableState.CREATED,
+            ReceivableState.CONFIRMED,
+        ):
+            continue
+        step = RECEIVABLE.next(present.state, "revise", subject=present.name)
+        principal_fen, interest_fen = _parts(line)
+        revised.append(
+            replace(
+                present,
+                state=step.target,
+                amount_fen=principal_fen + interest_fen,
+                principal_fen=principal_fen,
+                interest_fen=interest_fen,
+                due_on=wire.to_date(line.due_date, field="due_date"),
+            )
+        )
+    await receivable_store.update_receivables(tx.connection, revised, at=tx.now, events=0)
+    await _insert(
+        tx,
+        rescheduled.schedule,
+        lease=rescheduled.lease,
+        machine=rescheduled.machine,
+        lessor=rescheduled.lessor,
+        lessee=rescheduled.lessee,
+    )
+
+
+async def collect_receivable(tx: Transaction, paid: leasing_events_pb2.InstalmentPaid) -> None:
+    """Note what a debtor paid on a receivable; its penalties and fees are no part of it."""
+    known = await receivable_store.lock_run(
+        tx.connection, paid.lease, from_number=paid.number, to_number=paid.number
+    )
+    for line in await _close_offers(tx, paid.lease, known, [paid.number]):
+        received_fen = _fen(paid.paid.interest) + _fen(paid.paid.principal)
+        left_fen = _fen(paid.left.interest) + _fen(paid.left.principal)
+        collected = replace(line, paid_fen=line.paid_fen + received_fen)
+        if line.state is ReceivableState.SETTLED:
+            # A penalty that came after the last of it: nothing is left to be collected.
+            continue
+        if left_fen:
+            step = RECEIVABLE.next(line.state, "collect", subject=line.name)
+            await receivable_store.update_receivables(
+                tx.connection, [replace(collected, state=step.target)], at=tx.now, events=0
+            )
+        else:
+            await _settle(tx, [collected])
+
+
+async def close_receivables(tx: Transaction, bought_out: leasing_events_pb2.LeaseBoughtOut) -> None:
+    """Close what is left of a lease that was bought out; each owner has had its money."""
+    known = await receivable_store.lock_run(tx.connection, bought_out.lease)
+    known = await _close_offers(tx, bought_out.lease, known, [line.number for line in known])
+    await _settle(tx, [line for line in known if line.state is not ReceivableState.SETTLED])
+
+
+async def revalue_draws(tx: Transaction, issued: valuation_events_pb2.ValuationIssued) -> None:
+    """Hold the draws on a machine to its newer value."""
+    await draw_handlers.revalue(tx, issued)
+
+
+async def _close_offers(
+    tx: Transaction, lease: str, known: Sequence[Receivable], numbers: Sequence[int]
+) -> list[Receivable]:
+    """End the open offers of factoring in which one of the numbers stands, and read again."""
+    touched = {
+        line.factoring_id
+        for line in known
+        if line.number in numbers and line.state is ReceivableState.OFFERED
+    }
+    for factoring_id in sorted(found for found in touched if found is not None):
+        factoring = await receivable_store.lock_factoring(tx.connection, factoring_id)
+        if not factoring.held_by:
+            await factoring_handlers.fall_back(tx, factoring, command="cancel")
+    if not touched:
+        return list(known)
+    read_again = await receivable_store.lock_run(tx.connection, lease)
+    return [line for line in read_again if line.number in {k.number for k in known}]
+
+
+async def _settle(tx: Transaction, lines: Sequence[Receivable]) -> None:
+    """Close receivables, and the funded factorings that are collected by it."""
+    if not lines:
+        return
+    closed = [
+        replace(line, state=RECEIVABLE.next(line.state, "settle", subject=line.name).target)
+        for line in lines
+    ]
+    for line in await receivable_store.update_receivables(
+        tx.connection, closed, at=tx.now, events=1
+    ):
+        await tx.emit(
+            finance_events_pb2.ReceivableSettled(
+                receivable=line.name,
+                sequence=line.event_sequence,
+                lease=line.lease,
+                number=line.number,
+                machine=line.machine,
+                debtor=line.debtor,
+                owner=line.owner,
+                paid=wire.money(line.paid_fen),
+            )
+        )
+    for factoring_id in sorted({line.factoring_id for line in lines if line.factoring_id}):
+        await factoring_handlers.settle_if_collected(tx, factoring_id)
+
+
+async def _insert(
+    tx: Transaction,
+    schedule: Sequence[leasing_events_pb2.ScheduleLine],
+    *,
+    lease: str,
+    machine: str,
+    lessor: str,
+    lessee: str,
+) -> None:
+    receivables = []
+    for line in schedule:
+        principal_fen, interest_fen = _parts(line)
+        receivables.append(
+            Receivable(
+                id=new_id(),
+                version=1,
+                event_sequence=0,
+                state=ReceivableState.CREATED,
+                lease=lease,
+                number=line.number,
+                machine=machine,
+                debtor=lessee,
+                creditor=lessor,
+                owner=lessor,
+                amount_fen=principal_fen + interest_fen,
+                principal_fen=principal_fen,
+                interest_fen=interest_fen,
+                paid_fen=0,
+                due_on=wire.to_date(line.due_date, field="due_date"),
+                factoring_id=None,
+                registry_no="",
+                create_time=tx.now,
+                update_time=tx.now,
+            )
+        )
+    await receivable_store.insert_receivables(tx.connection, receivables)
+
+
+def _parts(line: leasing_events_pb2.ScheduleLine) -> tuple[int, int]:
+    return _fen(line.principal), _fen(line.interest)
+
+
+def _fen(amount: money_pb2.Money) -> int:
+    return wire.fen(amount, field="amount")

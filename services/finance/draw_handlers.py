@@ -1,0 +1,287 @@
+"""Draws from headroom to payout, their ageing and their cover; one transaction a command."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from ironloop.finance.v1 import finance_events_pb2
+from ironloop.valuation.v1 import valuation_events_pb2
+
+from services.finance import draw_store, facility_store, offer_handlers, offer_store, policy_store
+from services.finance.clients import registration_number
+from services.finance.draw_model import (
+    CURE_BUSINESS_DAYS,
+    CollateralState,
+    Draw,
+    DrawState,
+    Instalment,
+    bucket_of,
+    collateral_finding,
+    days_past_due,
+    make_schedule,
+    next_ageing_on,
+    overdue_fen,
+    stage_of,
+)
+from services.finance.errors import DrawExists, OfferExpired, ShortfallBlocksDraws
+from services.finance.lifecycle import COLLATERAL, DRAW, OFFER
+from services.finance.offer_model import Offer
+from services.finance.policy_model import Parameter
+from services.finmath.money import share_of
+from services.kit import wire
+from services.kit.calendar import CHINA
+from services.kit.clock import start_of
+from services.kit.errors import NotFound
+from services.kit.ids import name, new_id
+from services.kit.timers import Timer
+from services.kit.transaction import Transaction
+
+AGEING = "draw_ageing"
+
+
+async def begin_draw(tx: Transaction, offer_id: UUID, *, borrower: str) -> tuple[Draw, bool]:
+    """Take the headroom for an accepted offer; lien and payment follow.
+
+    Returns:
+        The draw, and whether its money buys the machine itself.
+
+    Raises:
+        NotFound: The borrower has no such offer.
+        TransitionRefused: It is not ACCEPTED.
+        DrawExists, OfferExpired, ShortfallBlocksDraws, FacilityNotActive, HeadroomExceeded.
+    """
+    offer = await offer_store.lock_offer_of(
+        tx.connection, offer_id, party=borrower, borrower_only=True
+    )
+    if offer is None:
+        raise NotFound(name("offers", offer_id))
+    OFFER.next(offer.state, "draw", subject=offer.name)
+    if offer.draw_id is not None:
+        raise DrawExists(offer.name)
+    if offer.expire_at is not None and offer.expire_at <= tx.now:
+        raise OfferExpired(offer.name, offer.expire_at)
+    draw = await _new_draw(tx, offer)
+    if not await draw_store.insert_draw(tx.connection, draw):
+        raise DrawExists(offer.name)
+    await offer_store.update_offer(tx.connection, replace(offer, draw_id=draw.id), at=tx.now)
+    facility = await facility_store.lock_facility(tx.connection, offer.facility_id)
+    if await draw_store.has_shortfall(tx.connection, facility.id):
+        raise ShortfallBlocksDraws(facility.name)
+    reserved = facility.reserve(draw.principal_fen)
+    await facility_store.update_facility(tx.connection, reserved, at=tx.now)
+    return draw, offer.wish.purchase_money
+
+
+async def note_lien(tx: Transaction, draw_id: UUID, *, lien: str) -> None:
+    """Keep the lien that was registered for a draw."""
+    draw = await draw_store.lock_draw(tx.connection, draw_id)
+    await draw_store.update_draw(tx.connection, replace(draw, lien=lien), at=tx.now)
+
+
+async def pay_out(tx: Transaction, draw_id: UUID, *, transfer_id: UUID) -> Draw:
+    """Note that a draw is paid out: its schedule begins today."""
+    draw = await draw_store.lock_draw(tx.connection, draw_id)
+    step = DRAW.next(draw.state, "pay_out", subject=draw.name)
+    lines = make_schedule(
+        draw.principal_fen,
+        draw.nominal_rate,
+        balloon_fen=draw.balloon_fen,
+        start_on=tx.today,
+        numbers=range(1, draw.term_months + 1),
+        balloon_number=draw.term_months + 1,
+        calendar=CHINA,
+    )
+    active = await draw_store.update_draw(
+        tx.connection,
+        replace(
+            draw,
+            state=step.target,
+            start_on=tx.today,
+            maturity_on=lines[-1].contract_on,
+            outstanding_fen=draw.principal_fen,
+            transfer_id=str(transfer_id),
+            calendar_version=CHINA.version,
+        ),
+        at=tx.now,
+    )
+    await draw_store.write_instalments(tx.connection, draw.id, lines)
+    offer = await offer_store.lock_offer(tx.connection, draw.offer_id)
+    facility = await facility_store.lock_facility(tx.connection, draw.facility_id)
+    paid_out = await facility_store.update_facility(
+        tx.connection, facility.pay_out(draw.principal_fen), at=tx.now
+    )
+    await offer_handlers.mark_drawn(tx, offer.id, paid_out, draw=draw.name, lien=draw.lien)
+    return await age(tx, await assess(tx, active), lines)
+
+
+async def cancel_draw(tx: Transaction, draw_id: UUID) -> None:
+    """Give up a draw whose lien or payment was refused; its offer stays ACCEPTED."""
+    draw = await draw_store.lock_draw(tx.connection, draw_id)
+    step = DRAW.next(draw.state, "cancel", subject=draw.name)
+    await draw_store.update_draw(
+        tx.connection, replace(draw, state=step.target, outstanding_fen=0), at=tx.now
+    )
+    offer = await offer_store.lock_offer(tx.connection, draw.offer_id)
+    await offer_store.update_offer(tx.connection, replace(offer, draw_id=None), at=tx.now)
+    if offer.expire_at is not None:
+        # It may have run out meanwhile, when its timer found the draw under way.
+        await tx.set_timer(offer_handlers.EXPIRY, offer.name, due_at=offer.expire_at)
+    facility = await facility_store.lock_facility(tx.connection, draw.facility_id)
+    await facility_store.update_facility(
+        tx.connection, facility.give_back(draw.principal_fen), at=tx.now
+    )
+
+
+async def age(tx: Transaction, draw: Draw, lines: Sequence[Instalment]) -> Draw:
+    """Tell of a delinquency bucket that was entered, and wait for the next."""
+    if draw.state is not DrawState.ACTIVE:
+        await tx.cancel_timers(draw.name, kind=AGEING)
+        return draw
+    days = days_past_due(lines, tx.today)
+    bucket = bucket_of(days)
+    if (next_on := next_ageing_on(lines, tx.today)) is not None:
+        await tx.set_timer(AGEING, draw.name, due_at=start_of(next_on))
+    if bucket == draw.overdue_bucket:
+        return draw
+    is_worse = bucket > draw.overdue_bucket
+    aged = await draw_store.update_draw(
+        tx.connection,
+        replace(draw, overdue_bucket=bucket),
+        at=tx.now,
+        events=1 if is_worse else 0,
+    )
+    if is_worse:
+        await tx.emit(
+            finance_events_pb2.DrawOverdue(
+                draw=aged.name,
+                sequence=aged.event_sequence,
+                machine=aged.machine,
+                funder=aged.funder,
+                borrower=aged.borrower,
+                overdue=wire.money(overdue_fen(lines, tx.today)),
+                days_past_due=days,
+                stage=stage_of(days),
+            )
+        )
+    return aged
+
+
+async def age_by_timer(tx: Transaction, timer: Timer) -> None:
+    """Age a draw on the day its timer was set for."""
+    draw = await draw_store.lock_draw(tx.connection, UUID(timer.subject.split("/")[1]))
+    await age(tx, draw, await draw_store.list_instalments(tx.connection, draw.id))
+
+
+async def assess(tx: Transaction, draw: Draw) -> Draw:
+    """Hold a draw's balance to its collateral and tell of a shortfall, or of its cure."""
+    finding = collateral_finding(
+        draw.loan_to_value, watch_line=draw.watch_line, cap=draw.maintenance_cap
+    )
+    step = COLLATERAL.next(draw.collateral_state, finding, subject=draw.name)
+    if step.target is draw.collateral_state:
+        return draw
+    is_short = step.target is CollateralState.SHORTFALL
+    assessed = await draw_store.update_draw(
+        tx.connection,
+        replace(
+            draw,
+            collateral_state=step.target,
+            cure_by=CHINA.add_business_days(tx.today, CURE_BUSINESS_DAYS) if is_short else None,
+        ),
+        at=tx.now,
+        events=1 if step.event else 0,
+    )
+    if step.event is finance_events_pb2.CollateralShortfall:
+        await tx.emit(_shortfall(assessed))
+    elif step.event is finance_events_pb2.CollateralCured:
+        await tx.emit(_cured(assessed))
+    return assessed
+
+
+async def revalue(tx: Transaction, issued: valuation_events_pb2.ValuationIssued) -> None:
+    """Hold the draws on a machine to a newer valuation of either side."""
+    if not issued.machine:
+        return
+    for draw in await draw_store.lock_live_draws(tx.connection, issued.machine):
+        if draw.state is not DrawState.ACTIVE or issued.party not in (draw.funder, draw.borrower):
+            continue
+        olv_q10_fen = wire.fen(issued.olv.q10, field="olv.q10")
+        revalued = replace(
+            draw,
+            valuation=issued.valuation,
+            collateral_fen=share_of(olv_q10_fen, 1 - draw.haircut),
+            olv_median_fen=wire.fen(issued.olv.q50, field="olv.q50"),
+        )
+        await assess(tx, await draw_store.update_draw(tx.connection, revalued, at=tx.now))
+
+
+async def _new_draw(tx: Transaction, offer: Offer) -> Draw:
+    assert offer.decision is not None
+    assert offer.appraisal is not None
+    facility = await facility_store.get_facility(tx.connection, offer.facility_id)
+    policy = await policy_store.get_policy_version(tx.connection, offer.decision.policy_version)
+    terms = policy.terms(facility.overrides)
+    draw_id = new_id()
+    return Draw(
+        id=draw_id,
+        version=1,
+        event_sequence=0,
+        state=DrawState.PENDING,
+        offer_id=offer.id,
+        facility_id=facility.id,
+        funder=offer.funder,
+        borrower=offer.borrower,
+        machine=offer.wish.machine,
+        principal_fen=offer.decision.amount_fen,
+        balloon_fen=offer.wish.balloon_fen,
+        nominal_rate=offer.nominal_rate,
+        day_count=facility.day_count,
+        term_months=offer.wish.term_months,
+        start_on=None,
+        maturity_on=None,
+        outstanding_fen=0,
+        lien="",
+        registry_no=registration_number("LIEN", draw_id, tx.today),
+        transfer_id="",
+        policy_version=offer.decision.policy_version,
+        valuation=offer.appraisal.valuation,
+        haircut=offer.decision.haircut,
+        collateral_fen=offer.decision.collateral_fen,
+        olv_median_fen=offer.appraisal.olv_median_fen,
+        watch_line=terms[Parameter.WATCH_LINE],
+        maintenance_cap=terms[Parameter.MAINTENANCE_CAP],
+        penalty_daily_rate=terms[Parameter.PENALTY_DAILY_RATE],
+        penalty_cap=terms[Parameter.PENALTY_CAP],
+        collateral_state=CollateralState.COMPLIANT,
+        cure_by=None,
+        overdue_bucket=0,
+        calendar_version="",
+        held_by="",
+        create_time=tx.now,
+        update_time=tx.now,
+    )
+
+
+def _shortfall(draw: Draw) -> finance_events_pb2.CollateralShortfall:
+    assert draw.cure_by is not None
+    return finance_events_pb2.CollateralShortfall(
+        draw=draw.name,
+        sequence=draw.event_sequence,
+        machine=draw.machine,
+        funder=draw.funder,
+        borrower=draw.borrower,
+        loan_to_value=wire.decimal(draw.loan_to_value),
+        maintenance_cap=wire.decimal(draw.maintenance_cap),
+        cure_by_date=wire.date(draw.cure_by),
+    )
+
+
+def _cured(draw: Draw) -> finance_events_pb2.CollateralCured:
+    return finance_events_pb2.CollateralCured(
+        draw=draw.name,
+        sequence=draw.event_sequence,
+        machine=draw.machine,
+        funder=draw.funder,
+        borrower=draw.borrower,
+        loan_to_value=wire.decimal(draw.loan_to_value),
+    )

@@ -1,0 +1,112 @@
+"""Drawing an offer: search again, register the lien, pay.
+
+Where the payment is refused the lien is released again.
+"""
+
+from uuid import UUID
+
+from google.protobuf.message import Message
+
+from services.finance import clients, draw_handlers, draw_store, messages
+from services.finance.errors import LienFound, TitleMoved
+from services.finance.money_legs import payout_leg, posting_id
+from services.kit.errors import DomainError
+from services.kit.runtime import Runtime
+from services.kit.sagas import Facts, Saga, SagaKind, Step
+from services.kit.transaction import Transaction
+
+KIND = "draw"
+
+
+async def begin(tx: Transaction, offer_id: UUID, *, borrower: str) -> Saga:
+    """Begin to draw an offer.
+
+    Raises:
+        DomainError: As `draw_handlers.begin_draw`.
+    """
+    draw, purchase_money = await draw_handlers.begin_draw(tx, offer_id, borrower=borrower)
+    return await tx.start_saga(
+        KIND,
+        draw.name,
+        facts={
+            "machine": draw.machine,
+            "borrower": draw.borrower,
+            "purchase_money": purchase_money,
+        },
+    )
+
+
+async def _search(runtime: Runtime, saga: Saga) -> Facts:
+    facts = await clients.get_machine(runtime, saga.facts["machine"], actor=saga.actor)
+    if facts.title_holder != saga.facts["borrower"]:
+        raise TitleMoved(facts.machine)
+    if facts.liens:
+        raise LienFound(facts.machine, facts.liens[0])
+    return {}
+
+
+async def _register(runtime: Runtime, saga: Saga) -> Facts:
+    async with runtime.database.read() as connection:
+        draw = await draw_store.get_draw(connection, _draw_id(saga))
+    lien = await clients.register_lien(
+        runtime,
+        draw,
+        request_id=saga.request_id("lien"),
+        purchase_money=saga.facts["purchase_money"],
+        actor=saga.actor,
+    )
+    return {"lien": lien}
+
+
+async def _note_lien(tx: Transaction, saga: Saga) -> None:
+    await draw_handlers.note_lien(tx, _draw_id(saga), lien=saga.facts["lien"])
+
+
+async def _release(runtime: Runtime, saga: Saga) -> None:
+    await clients.release_lien(
+        runtime,
+        request_id=saga.request_id("release"),
+        lien=saga.facts["lien"],
+        actor=saga.actor,
+    )
+
+
+async def _pay(runtime: Runtime, saga: Saga) -> Facts:
+    async with runtime.database.read() as connection:
+        draw = await draw_store.get_draw(connection, _draw_id(saga))
+    funder_wallet, borrower_wallet = await clients.ensure_wallets(
+        runtime, draw.funder, draw.borrower
+    )
+    leg = payout_leg(saga, draw, funder_wallet=funder_wallet, borrower_wallet=borrower_wallet)
+    await clients.post(runtime, posting_id(saga), [leg])
+    return {"transfer_id": str(leg.id)}
+
+
+async def _note_payment(tx: Transaction, saga: Saga) -> None:
+    await draw_handlers.pay_out(tx, _draw_id(saga), transfer_id=UUID(saga.facts["transfer_id"]))
+
+
+async def _cancel(tx: Transaction, saga: Saga, _refusal: DomainError) -> None:
+    await draw_handlers.cancel_draw(tx, _draw_id(saga))
+
+
+async def _answer(tx: Transaction, saga: Saga) -> Message:
+    draw = await draw_store.get_draw(tx.connection, _draw_id(saga))
+    lines = await draw_store.list_instalments(tx.connection, draw.id)
+    return messages.draw(draw, lines, today=tx.today)
+
+
+def _draw_id(saga: Saga) -> UUID:
+    return UUID(saga.subject.split("/")[1])
+
+
+DRAW_OFFER = SagaKind(
+    KIND,
+    steps=(
+        Step("search", call=_search),
+        Step("lien", call=_register, apply=_note_lien, undo=_release),
+        Step("pay", call=_pay, apply=_note_payment),
+    ),
+    answer=_answer,
+    on_refused=_cancel,
+)

@@ -1,0 +1,281 @@
+"""Offers, one transaction a command."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+from ironloop.finance.v1 import finance_events_pb2, finance_pb2
+
+from services.finance import facility_store, offer_store, policy_store
+from services.finance.errors import LienFound
+from services.finance.facility_model import Facility
+from services.finance.lifecycle import OFFER
+from services.finance.offer_model import (
+    Appraisal,
+    MachineFacts,
+    Offer,
+    OfferState,
+    Wish,
+    decide,
+)
+from services.finance.policy_model import Parameter
+from services.kit import wire
+from services.kit.errors import DomainError, InvalidArgument, NotFound
+from services.kit.etags import check_etag
+from services.kit.ids import name, new_id
+from services.kit.timers import Timer
+from services.kit.transaction import Transaction
+
+EXPIRY = "offer_expiry"
+
+
+async def request_offer(tx: Transaction, facility_id: UUID, wish: Wish, *, borrower: str) -> Offer:
+    """Note what a borrower asks for; search and valuation follow.
+
+    Raises:
+        NotFound: The borrower has no such facility.
+        FacilityNotActive: It is suspended or closed.
+        InvalidArgument: The balloon is not below the requested amount.
+    """
+    facility = await facility_store.find_facility_of_borrower(
+        tx.connection, facility_id, borrower=borrower
+    )
+    if facility is None:
+        raise NotFound(name("facilities", facility_id))
+    facility.require_active()
+    if wish.requested_fen is not None:
+        if wish.balloon_fen >= wish.requested_fen:
+            raise InvalidArgument("balloon", "must be below requested_amount")
+        facility.require_headroom(wish.requested_fen)
+    offer = Offer(
+        id=new_id(),
+        version=1,
+        event_sequence=0,
+        state=OfferState.REQUESTED,
+        facility_id=facility.id,
+        funder=facility.funder,
+        borrower=borrower,
+        wish=wish,
+        nominal_rate=facility.nominal_rate,
+        appraisal=None,
+        decision=None,
+        refusal_reason="",
+        refusal_message="",
+        draw_id=None,
+        expire_at=None,
+        create_time=tx.now,
+        update_time=tx.now,
+    )
+    await offer_store.insert_offer(tx.connection, offer)
+    return offer
+
+
+def check_title(facts: MachineFacts, *, borrower: str) -> None:
+    """Check that the borrower owns the machine and that nobody holds a lien on it.
+
+    Raises:
+        NotFound: Another party's machine is not the borrower's to pledge, nor to see.
+        LienFound: Somebody holds a lien.
+    """
+    if facts.title_holder != borrower:
+        raise NotFound(facts.machine)
+    if facts.liens:
+        raise LienFound(facts.machine, facts.liens[0])
+
+
+async def make_offer(
+    tx: Transaction,
+    offer_id: UUID,
+    facts: MachineFacts,
+    appraisal: Appraisal,
+    *,
+    flv_q10_fen: Sequence[int],
+) -> Offer:
+    """Decide a requested offer by the policy in force.
+
+    Raises:
+        DomainError: What the policy refuses (`offer_model.decide`), or the facility's state or
+            headroom.
+    """
+    offer = await offer_store.lock_offer(tx.connection, offer_id)
+    facility = await facility_store.lock_facility(tx.connection, offer.facility_id)
+    facility.require_active()
+    policy = await policy_store.current_policy(tx.connection)
+    terms = policy.terms(facility.overrides)
+    decision = decide(
+        offer.wish,
+        facts,
+        appraisal,
+        flv_q10_fen=flv_q10_fen,
+        terms=terms,
+        basis=facility.basis,
+        nominal_rate=offer.nominal_rate,
+        year=tx.today.year,
+    )
+    facility.require_headroom(decision.amount_fen)
+    offer = await offer_store.write_appraisal(tx.connection, offer, appraisal)
+    offer = await offer_store.write_decision(tx.connection, offer, decision)
+    expire_at = tx.now + timedelta(days=int(terms[Parameter.OFFER_VALID_DAYS]))
+    return await _move(tx, replace(offer, expire_at=min(expire_at, appraisal.expire_at)), "make")
+
+
+async def refuse_offer(
+    tx: Transaction, offer_id: UUID, refusal: DomainError, *, appraisal: Appraisal | None
+) -> None:
+    """Keep why a request was refused, and the valuation where it came that far."""
+    offer = await offer_store.lock_offer(tx.connection, offer_id)
+    if appraisal is not None:
+        offer = await offer_store.write_appraisal(tx.connection, offer, appraisal)
+    refused = replace(offer, refusal_reason=refusal.reason, refusal_message=refusal.message)
+    await _move(tx, refused, "refuse")
+
+
+async def accept_offer(tx: Transaction, offer_id: UUID, *, borrower: str, etag: str) -> Offer:
+    """Accept an offer; it can be drawn until its valuation expires.
+
+    Raises:
+        NotFound: The borrower has no such offer.
+        EtagMismatch, TransitionRefused: It changed, or is not open.
+    """
+    offer = await _lock(tx, offer_id, party=borrower, etag=etag, borrower_only=True)
+    assert offer.appraisal is not None or offer.state is not OfferState.OFFERED
+    expire_at = offer.appraisal.expire_at if offer.appraisal else None
+    return await _move(tx, replace(offer, expire_at=expire_at), "accept")
+
+
+async def withdraw_offer(tx: Transaction, offer_id: UUID, *, party: str, etag: str) -> Offer:
+    """Take an offer back that is not accepted; either side may.
+
+    Raises:
+        NotFound: The party has no such offer.
+        EtagMismatch, TransitionRefused: It changed, or is not open.
+    """
+    offer = await _lock(tx, offer_id, party=party, etag=etag, borrower_only=False)
+    return await _move(tx, offer, "withdraw")
+
+
+async def expire_offer(tx: Transaction, timer: Timer) -> None:
+    """Let an offer run out that was not accepted, or not drawn, in time.
+
+    Raises:
+        TransitionRefused: It is neither; the timer is dropped.
+    """
+    offer = await offer_store.lock_offer(tx.connection, UUID(timer.subject.split("/")[1]))
+    if offer.draw_id is None:
+        await _move(tx, offer, "expire")
+
+
+async def _lock(
+    tx: Transaction, offer_id: UUID, *, party: str, etag: str, borrower_only: bool
+) -> Offer:
+    offer = await offer_store.lock_offer_of(
+        tx.connection, offer_id, party=party, borrower_only=borrower_only
+    )
+    if offer is None:
+        raise NotFound(name("offers", offer_id))
+    check_etag(etag, offer.version)
+    return offer
+
+
+async def _move(tx: Transaction, offer: Offer, command: str) -> Offer:
+    """Take an offer's step, tell of it, and set or remove its expiry."""
+    step = OFFER.next(offer.state, command, subject=offer.name)
+    moved = await offer_store.update_offer(
+        tx.connection,
+        replace(offer, state=step.target),
+        at=tx.now,
+        events=1 if step.event else 0,
+    )
+    if moved.state in (OfferState.OFFERED, OfferState.ACCEPTED) and moved.expire_at is not None:
+        await tx.set_timer(EXPIRY, moved.name, due_at=moved.expire_at)
+    else:
+        await tx.cancel_timers(moved.name, kind=EXPIRY)
+    if step.event is finance_events_pb2.OfferMade:
+        await tx.emit(_made(moved))
+    elif step.event is finance_events_pb2.OfferAccepted:
+        await tx.emit(_accepted(moved))
+    elif step.event is finance_events_pb2.OfferLapsed:
+        await tx.emit(_lapsed(moved))
+    return moved
+
+
+async def mark_drawn(
+    tx: Transaction, offer_id: UUID, facility: Facility, *, draw: str, lien: str
+) -> Offer:
+    """Note that an offer's money is paid."""
+    offer = await offer_store.lock_offer(tx.connection, offer_id)
+    moved = await _move(tx, offer, "draw")
+    assert moved.decision is not None
+    assert moved.appraisal is not None
+    await tx.emit(
+        finance_events_pb2.OfferDrawn(
+            offer=moved.name,
+            sequence=moved.event_sequence,
+            machine=moved.wish.machine,
+            funder=moved.funder,
+            borrower=moved.borrower,
+            draw=draw,
+            amount=wire.money(moved.decision.amount_fen),
+            nominal_rate=wire.decimal(facility.nominal_rate),
+            lien=lien,
+            valuation=moved.appraisal.valuation,
+        )
+    )
+    return moved
+
+
+async def mark_repaid(tx: Transaction, offer_id: UUID, *, draw: str) -> None:
+    """Note that an offer's draw is paid back to the last fen."""
+    offer = await offer_store.lock_offer(tx.connection, offer_id)
+    moved = await _move(tx, offer, "repay")
+    await tx.emit(
+        finance_events_pb2.OfferRepaid(
+            offer=moved.name,
+            sequence=moved.event_sequence,
+            machine=moved.wish.machine,
+            funder=moved.funder,
+            borrower=moved.borrower,
+            draw=draw,
+        )
+    )
+
+
+def _made(offer: Offer) -> finance_events_pb2.OfferMade:
+    assert offer.decision is not None
+    assert offer.appraisal is not None
+    return finance_events_pb2.OfferMade(
+        offer=offer.name,
+        sequence=offer.event_sequence,
+        machine=offer.wish.machine,
+        funder=offer.funder,
+        borrower=offer.borrower,
+        amount=wire.money(offer.decision.amount_fen),
+        nominal_rate=wire.decimal(offer.nominal_rate),
+        loan_to_fmv=wire.decimal(offer.decision.loan_to_fmv),
+        valuation=offer.appraisal.valuation,
+        policy_version=offer.decision.policy_version,
+    )
+
+
+def _accepted(offer: Offer) -> finance_events_pb2.OfferAccepted:
+    assert offer.decision is not None
+    return finance_events_pb2.OfferAccepted(
+        offer=offer.name,
+        sequence=offer.event_sequence,
+        machine=offer.wish.machine,
+        funder=offer.funder,
+        borrower=offer.borrower,
+        amount=wire.money(offer.decision.amount_fen),
+    )
+
+
+def _lapsed(offer: Offer) -> finance_events_pb2.OfferLapsed:
+    return finance_events_pb2.OfferLapsed(
+        offer=offer.name,
+        sequence=offer.event_sequence,
+        machine=offer.wish.machine,
+        funder=offer.funder,
+        borrower=offer.borrower,
+        state=wire.enum_number(finance_pb2.OfferState, offer.state, prefix="OFFER_STATE_"),
+    )

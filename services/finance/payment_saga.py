@@ -1,0 +1,206 @@
+"""Payments on a draw: by the borrower, or by a transfer that another service posted."""
+
+from datetime import datetime
+from uuid import UUID
+
+from google.protobuf.message import Message
+
+from services.finance import clients, draw_store, messages, payment_handlers
+from services.finance.draw_model import DrawState
+from services.finance.errors import TransferMismatch
+from services.finance.lifecycle import DRAW
+from services.finance.money_legs import excess_ids, excess_leg, posting_id, repayment_legs
+from services.finance.payment_model import PaymentKind
+from services.finmath.allocation import Parts
+from services.kit.clock import business_date
+from services.kit.errors import DomainError, NotFound
+from services.kit.ids import name
+from services.kit.principals import principal
+from services.kit.runtime import Runtime
+from services.kit.sagas import Facts, Saga, SagaKind, Step
+from services.kit.transaction import Transaction
+
+PAYMENT = "draw_payment"
+SETTLEMENT = "draw_settlement"
+
+
+async def begin_payment(
+    tx: Transaction, draw_id: UUID, *, borrower: str, amount_fen: int | None
+) -> Saga:
+    """Begin to pay on a draw; None pays it off.
+
+    Raises:
+        DomainError: As `payment_handlers.plan_payment`.
+    """
+    draw = await payment_handlers.get_draw_of_borrower(tx, draw_id, borrower=borrower)
+    amount, plan = await payment_handlers.plan_payment(tx, draw, amount_fen=amount_fen)
+    kind = PaymentKind.PAYOFF if amount_fen is None else PaymentKind.REPAYMENT
+    saga = await tx.start_saga(
+        PAYMENT,
+        draw.name,
+        facts={
+            "kind": kind,
+            "amount_fen": amount,
+            "penalty_fen": plan.paid.penalty_fen,
+            "interest_fen": plan.paid.interest_fen,
+            "principal_fen": plan.paid.principal_fen,
+        },
+    )
+    await payment_handlers.hold(tx, draw, by=saga.name)
+    return saga
+
+
+async def begin_settlement(tx: Transaction, draw_id: UUID, *, transfer_id: str) -> Saga:
+    """Begin to close a draw by a transfer; one that has closed it already changes nothing.
+
+    Raises:
+        NotFound: There is no such draw.
+        TransitionRefused: It was closed otherwise.
+        DrawBusy: Another saga works on it.
+    """
+    draw = await draw_store.find_draw(tx.connection, draw_id, viewer=principal())
+    if draw is None:
+        raise NotFound(name("draws", draw_id))
+    draw = await draw_store.lock_draw(tx.connection, draw_id)
+    is_done = await draw_store.is_settled_by(tx.connection, draw_id, transfer_id)
+    draw.require_idle()
+    if not is_done:
+        DRAW.next(draw.state, "repay", subject=draw.name)
+    saga = await tx.start_saga(
+        SETTLEMENT,
+        draw.name,
+        facts={"transfer_id": transfer_id, "funder": draw.funder, "is_done": is_done},
+    )
+    await payment_handlers.hold(tx, draw, by=saga.name)
+    return saga
+
+
+async def _pay(runtime: Runtime, saga: Saga) -> Facts:
+    async with runtime.database.read() as connection:
+        draw = await draw_store.get_draw(connection, _draw_id(saga))
+    borrower_wallet, funder_wallet = await clients.ensure_wallets(
+        runtime, draw.borrower, draw.funder
+    )
+    paid = Parts(
+        penalty_fen=saga.facts["penalty_fen"],
+        interest_fen=saga.facts["interest_fen"],
+        principal_fen=saga.facts["principal_fen"],
+    )
+    legs = repayment_legs(
+        saga, draw, paid, borrower_wallet=borrower_wallet, funder_wallet=funder_wallet
+    )
+    await clients.post(runtime, posting_id(saga), legs)
+    return {}
+
+
+async def _record(tx: Transaction, saga: Saga) -> None:
+    await payment_handlers.record_payment(
+        tx,
+        _draw_id(saga),
+        kind=PaymentKind(saga.facts["kind"]),
+        amount_fen=saga.facts["amount_fen"],
+        on=business_date(saga.create_time),
+        transfer_id=str(posting_id(saga)),
+    )
+
+
+async def _verify(runtime: Runtime, saga: Saga) -> Facts:
+    if saga.facts["is_done"]:
+        return {}
+    transfer_id = saga.facts["transfer_id"]
+    posted = await clients.get_transfer(runtime, transfer_id)
+    [wallet] = await clients.ensure_wallets(runtime, saga.facts["funder"])
+    if posted.credit_account != wallet:
+        raise TransferMismatch(
+            transfer_id,
+            field="credit_account",
+            found=str(posted.credit_account),
+            expected=str(wallet),
+        )
+    if posted.purpose != saga.subject:
+        raise TransferMismatch(
+            transfer_id, field="purpose", found=posted.purpose, expected=saga.subject
+        )
+    return {"amount_fen": posted.amount_fen, "posted_at": posted.posted_at.isoformat()}
+
+
+async def _settle(tx: Transaction, saga: Saga) -> None:
+    if saga.facts["is_done"]:
+        return
+    await payment_handlers.settle(
+        tx,
+        _draw_id(saga),
+        transfer_id=saga.facts["transfer_id"],
+        amount_fen=saga.facts["amount_fen"],
+        posted_at=datetime.fromisoformat(saga.facts["posted_at"]),
+    )
+
+
+async def _give_back(runtime: Runtime, saga: Saga) -> Facts:
+    """Give back what was paid above the debt; the funder has just received it."""
+    async with runtime.database.read() as connection:
+        draw = await draw_store.get_draw(connection, _draw_id(saga))
+        excess_fen = await draw_store.get_excess(connection, saga.facts["transfer_id"])
+    if not excess_fen or saga.facts["is_done"]:
+        return {}
+    funder_wallet, borrower_wallet = await clients.ensure_wallets(
+        runtime, draw.funder, draw.borrower
+    )
+    transfer_id = await clients.first_untried(runtime, excess_ids(saga))
+    leg = excess_leg(
+        transfer_id, draw, excess_fen, funder_wallet=funder_wallet, borrower_wallet=borrower_wallet
+    )
+    async with clients.after_payment():
+        await clients.post(runtime, transfer_id, [leg])
+    return {}
+
+
+async def _release_lien(runtime: Runtime, saga: Saga) -> Facts:
+    """Free the machine of a draw that is paid back."""
+    async with runtime.database.read() as connection:
+        draw = await draw_store.get_draw(connection, _draw_id(saga))
+    if draw.state is DrawState.REPAID:
+        async with clients.after_payment():
+            await clients.release_lien(
+                runtime, request_id=saga.request_id("release"), lien=draw.lien, actor=saga.actor
+            )
+    return {}
+
+
+async def _let_go(tx: Transaction, saga: Saga) -> None:
+    await payment_handlers.let_go(tx, _draw_id(saga))
+
+
+async def _give_up(tx: Transaction, saga: Saga, _refusal: DomainError) -> None:
+    await payment_handlers.let_go(tx, _draw_id(saga))
+
+
+async def _answer(tx: Transaction, saga: Saga) -> Message:
+    draw = await draw_store.get_draw(tx.connection, _draw_id(saga))
+    lines = await draw_store.list_instalments(tx.connection, draw.id)
+    return messages.draw(draw, lines, today=tx.today)
+
+
+def _draw_id(saga: Saga) -> UUID:
+    return UUID(saga.subject.split("/")[1])
+
+
+_RELEASE = Step("release", call=_release_lien, apply=_let_go)
+
+DRAW_PAYMENT = SagaKind(
+    PAYMENT,
+    steps=(Step("pay", call=_pay, apply=_record), _RELEASE),
+    answer=_answer,
+    on_refused=_give_up,
+)
+
+DRAW_SETTLEMENT = SagaKind(
+    SETTLEMENT,
+    steps=(
+        Step("verify", call=_verify, apply=_settle),
+        Step("give_back", call=_give_back),
+        _RELEASE,
+    ),
+    answer=_answer,
+    on_refused=_give_up,
+)
