@@ -37,6 +37,8 @@ from services.kit.timers import TimerHandler
 from services.kit.tokens import Authenticator, Keys, PublishedKeys
 from services.kit.transaction import Transaction
 
+# Without this, gRPC lets a second process listen on a port that is taken, and shares the calls.
+SERVER_OPTIONS = [*CHANNEL_OPTIONS, ("grpc.so_reuseport", 0)]
 CONCURRENT_RPCS_MAX = 1_000  # more wait in the client; beyond it memory grows without use
 HOUSEKEEPING_EVERY_S = 3_600.0
 
@@ -178,7 +180,7 @@ async def serving(
         ]
         server = grpc.aio.server(
             interceptors=[Door(authenticator, own_services)],
-            options=CHANNEL_OPTIONS,
+            options=SERVER_OPTIONS,
             maximum_concurrent_rpcs=CONCURRENT_RPCS_MAX,
         )
         room.register(server)
