@@ -96,6 +96,22 @@ class Commands:
         answer: Answer = await self._guarded(key, once)
         return answer
 
+    async def find_answer(self, request: Message) -> Any:
+        """Return a request's stored answer, or None where it has none yet.
+
+        For a write that must ask another service before it can begin: a retry asks nobody.
+
+        Raises:
+            RequestIdReused: The id was used for another request.
+            StoredRefusal: The request was refused.
+        """
+        key = _key(request)
+        try:
+            async with self._database.read() as connection:
+                return await _find(connection, key)
+        except RequestRunning:
+            return None
+
     async def run_saga(
         self, request: Message, begin: Callable[[Transaction], Awaitable[Saga]]
     ) -> Any:
