@@ -120,8 +120,10 @@ def predict(given: argparse.Namespace) -> None:
     model = ResidualValueModel(given.model)
     sales, _ = read_sales(given.sales)
     predictions = model.predict_many(sales.facts)
-    index = np.array([model.log_index(facts.on) for facts in sales.facts])
-    prices = np.exp(np.array([part.log_price for part in predictions]) + index[:, None])
+    index = np.array([float(model.log_index(facts.on)) for facts in sales.facts])
+    prices = np.exp(
+        np.array([part.log_price for part in predictions], dtype=np.float64) + index[:, None]
+    )
     columns = {name: prices[:, place] for place, name in enumerate(QUANTILES)}
     frame = pl.DataFrame({"on": [facts.on for facts in sales.facts]} | columns)
     given.out.parent.mkdir(parents=True, exist_ok=True)

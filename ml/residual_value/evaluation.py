@@ -31,7 +31,7 @@ def evaluate(model: ResidualValueModel, sales: Sales) -> Report:
     """Return the figures of a model on sales, by product group, age band and month too."""
     rows = matrix_of(sales.facts, model.encodings)
     quantiles = model.log_quantiles(rows, [facts.product_group for facts in sales.facts])
-    index = np.array([model.log_index(facts.on) for facts in sales.facts])
+    index = np.array([float(model.log_index(facts.on)) for facts in sales.facts])
     report = figures(quantiles + index[:, None], sales)
     known = sum(facts.on.isoformat() <= model.calibration.window_end for facts in sales.facts)
     report["model"] = model.version
@@ -155,7 +155,7 @@ _RAW_WORDS: list[Callable[[MachineFacts], str]] = [
 ]
 _RAW_NUMBERS: list[Callable[[MachineFacts], float]] = [
     lambda facts: float(facts.build_year or 1000),
-    lambda facts: math.nan if facts.hours_meter is None else facts.hours_meter,
+    lambda facts: math.nan if facts.hours_meter is None else float(facts.hours_meter),
     lambda facts: float(facts.on.year),
     lambda facts: float(facts.on.timetuple().tm_yday),
 ]

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 
 from ml.residual_value.encodings import Encodings
 
@@ -86,7 +87,7 @@ class MachineFacts:
     base_model: str = ""
     variant: str = "||"
     build_year: int | None = None
-    hours_meter: float | None = None
+    hours_meter: Decimal | float | None = None
     options: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -108,11 +109,11 @@ def size_of(product_class: str) -> float:
     return float(found.group(1)) if found else UNKNOWN
 
 
-def hours_feature(hours_meter: float | None) -> float:
+def hours_feature(hours_meter: Decimal | float | None) -> float:
     """Return the hours as the booster sees them; 0 and absent are unknown."""
     if hours_meter is None or not hours_meter > 0:
         return UNKNOWN
-    return min(hours_meter, HOURS_MAX)
+    return min(float(hours_meter), HOURS_MAX)
 
 
 def vector(facts: MachineFacts, encodings: Encodings) -> list[float]:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +79,12 @@ class Prediction:
     """Quantiles of the natural logarithm of the price, USD, at the window's last index.
 
     Attributes:
-        features: The vector that was predicted from, in the order of FEATURES.
-        log_price: By QUANTILES, never crossing.
+        features: What was predicted from, exact, in the order of FEATURES; None is unknown.
+        log_price: By QUANTILES, never crossing, rounded to nine decimals.
     """
 
-    features: tuple[float, ...]
-    log_price: tuple[float, ...]
+    features: tuple[str | None, ...]
+    log_price: tuple[Decimal, ...]
 
 
 class ResidualValueModel:
@@ -129,7 +130,10 @@ class ResidualValueModel:
         rows = np.array([vector(machine, self.encodings) for machine in facts], dtype=np.float64)
         quantiles = self.log_quantiles(rows, [machine.product_group for machine in facts])
         return [
-            Prediction(tuple(row), tuple(prices))
+            Prediction(
+                tuple(None if math.isnan(value) else repr(value) for value in row),
+                tuple(exact(price) for price in prices),
+            )
             for row, prices in zip(rows.tolist(), quantiles.tolist(), strict=True)
         ]
 
@@ -143,10 +147,10 @@ class ResidualValueModel:
             self.calibration,
         )
 
-    def log_index(self, on: date) -> float:
+    def log_index(self, on: date) -> Decimal:
         """Return the log index of a day against the window's end; beyond it the nearest month's."""
         place = on.year * 12 + on.month - 1 - self.calibration.first_month
-        return self.calibration.index[min(max(place, 0), len(self.calibration.index) - 1)]
+        return exact(self.calibration.index[min(max(place, 0), len(self.calibration.index) - 1)])
 
 
 def assemble(
@@ -221,6 +225,6 @@ def canonical(content: Any) -> str:
     )
 
 
-def is_known(value: float) -> bool:
-    """Whether a feature's value is known."""
-    return not math.isnan(value)
+def exact(value: float) -> Decimal:
+    """Return a logarithm with nine decimals: what the last bits of a sum say is no price."""
+    return Decimal(f"{value:.9f}")
