@@ -8,7 +8,7 @@ import pytest
 from importlinter import Contract
 
 from infra.gate import __main__ as gate
-from infra.gate import leaks
+from infra.gate import leaks, manifests
 from infra.gate.check import CheckFailed
 from infra.gate.contracts import RoomLayers, RoomsApart
 
@@ -128,6 +128,26 @@ def test_the_registry_that_the_machine_installs_from_is_found(
     monkeypatch.setenv("PIP_INDEX_URL", "https://user@packages.example/simple")
     with pytest.raises(CheckFailed):
         leaks.check()
+
+
+def test_a_service_without_its_manifest_and_a_pod_without_limits_are_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rendered = (
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: parties}\n"
+        "spec:\n  selector: {}\n  replica: 1\n"
+        "  template: {spec: {containers: [{name: service, image: any}]}}\n"
+    )
+    monkeypatch.setattr(manifests, "run_program", lambda *_: rendered)
+    with pytest.raises(CheckFailed) as caught:
+        manifests.check()
+    found = str(caught.value)
+    assert "replica" in found  # no such field
+    assert "the base has no Service parties" in found
+    assert "the base has no Deployment leasing" in found
+    assert "parties: container service has no readinessProbe" in found
+    assert "parties: container service has no resources" in found
+    assert "parties: the pod may run as root" in found
 
 
 def test_an_unknown_check_is_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None:
