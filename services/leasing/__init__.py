@@ -1,0 +1,1 @@
+"""Leasing: programmes, quotes, leases, instalments and their payment, buyout, maturity, return."""

@@ -1,0 +1,186 @@
+"""What leasing asks of parties, marketplace and finance; never inside a transaction."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from ironloop.finance.v1 import finance_pb2, finance_pb2_grpc
+from ironloop.marketplace.v1 import machines_pb2, machines_pb2_grpc
+from ironloop.options.v1 import options_pb2
+from ironloop.parties.v1 import parties_pb2, parties_pb2_grpc
+
+from services.kit import wire
+from services.kit.clients import Peers
+from services.kit.errors import InvalidArgument
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a lease needs to know of a machine.
+
+    Attributes:
+        number: Its PIN, or its serial number where it has none.
+        build_year: 0 where unknown.
+        hours: Its hour meter; 0 where unknown.
+        liens: The names of its active liens.
+    """
+
+    name: str
+    number: str
+    title_holder: str
+    build_year: int
+    hours: Decimal
+    liens: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Payoff:
+    """What a draw on a machine is paid off with, and the account that takes it."""
+
+    draw: str
+    lien: str
+    amount_fen: int
+    account: int
+    purpose: str
+
+
+async def get_machine(peers: Peers, machine: str, *, actor: str) -> Machine:
+    """Return a machine as the registry has it.
+
+    Raises:
+        PeerRefused: NOT_FOUND where there is none.
+    """
+    stub = peers.stub("marketplace", machines_pb2_grpc.MachineServiceStub)
+    answer = await peers.call(
+        stub.GetMachine, machines_pb2.GetMachineRequest(name=machine), on_behalf_of=actor
+    )
+    return _machine(answer)
+
+
+async def reserve_machine(
+    peers: Peers, machine: str, *, lease: str, lessee: str, until: datetime, request_id: str
+) -> None:
+    """Hold a machine for a lease.
+
+    Raises:
+        PeerRefused: It is not available.
+    """
+    stub = peers.stub("marketplace", machines_pb2_grpc.MachineServiceStub)
+    await peers.call(
+        stub.ReserveMachine,
+        machines_pb2.ReserveMachineRequest(
+            request_id=request_id,
+            name=machine,
+            reference=lease,
+            party=lessee,
+            expire_time=wire.instant(until),
+        ),
+    )
+
+
+async def release_machine(peers: Peers, machine: str, *, lease: str, request_id: str) -> None:
+    """End a lease's hold on a machine, where there still is one."""
+    stub = peers.stub("marketplace", machines_pb2_grpc.MachineServiceStub)
+    await peers.call(
+        stub.ReleaseMachine,
+        machines_pb2.ReleaseMachineRequest(request_id=request_id, name=machine, reference=lease),
+    )
+
+
+async def hand_over_machine(
+    peers: Peers, machine: str, *, lease: str, custody: str, custodian: str, request_id: str
+) -> Machine:
+    """Give a machine into another custody under a lease.
+
+    Args:
+        custody: "ON_LEASE", "IN_TRANSIT" or "AVAILABLE".
+
+    Raises:
+        PeerRefused: It is not held by this lease.
+    """
+    stub = peers.stub("marketplace", machines_pb2_grpc.MachineServiceStub)
+    answer = await peers.call(
+        stub.HandOverMachine,
+        machines_pb2.HandOverMachineRequest(
+            request_id=request_id,
+            name=machine,
+            custody=wire.enum_number(machines_pb2.Custody, custody, prefix="CUSTODY_"),
+            custodian=custodian,
+            reference=lease,
+        ),
+    )
+    return _machine(answer)
+
+
+async def transfer_title(
+    peers: Peers, machine: str, *, lease: str, from_party: str, to_party: str, request_id: str
+) -> None:
+    """Move a machine's title.
+
+    Raises:
+        PeerRefused: A lien is active, or `from_party` does not hold the title.
+    """
+    stub = peers.stub("marketplace", machines_pb2_grpc.MachineServiceStub)
+    await peers.call(
+        stub.TransferTitle,
+        machines_pb2.TransferTitleRequest(
+            request_id=request_id,
+            name=machine,
+            from_party=from_party,
+            to_party=to_party,
+            reference=lease,
+        ),
+    )
+
+
+async def require_lessee(peers: Peers, party: str) -> None:
+    """Check that a party exists and may lease.
+
+    Raises:
+        PeerRefused: NOT_FOUND where there is none.
+        InvalidArgument: It does not hold the role LESSEE.
+    """
+    stub = peers.stub("parties", parties_pb2_grpc.PartiesServiceStub)
+    answer = await peers.call(stub.GetParty, parties_pb2.GetPartyRequest(name=party))
+    if options_pb2.ROLE_LESSEE not in answer.roles:
+        raise InvalidArgument("lessee", f"{party} does not hold the role LESSEE")
+
+
+async def quote_payoffs(peers: Peers, machine: str, *, as_of: date) -> list[Payoff]:
+    """Return what frees a machine of the draws on it, as of a business date."""
+    stub = peers.stub("finance", finance_pb2_grpc.FinanceServiceStub)
+    answer = await peers.call(
+        stub.QuotePayoff,
+        finance_pb2.QuotePayoffRequest(machine=machine, as_of=wire.date(as_of)),
+    )
+    return [
+        Payoff(
+            draw=payoff.draw,
+            lien=payoff.lien,
+            amount_fen=wire.fen(payoff.amount, field="amount"),
+            account=int(payoff.pay_to_account.removeprefix("accounts/")),
+            purpose=payoff.purpose,
+        )
+        for payoff in answer.payoffs
+    ]
+
+
+async def settle_payoff(peers: Peers, draw: str, *, transfer_id: str, request_id: str) -> None:
+    """Close a draw by the transfer that paid it off."""
+    stub = peers.stub("finance", finance_pb2_grpc.FinanceServiceStub)
+    await peers.call(
+        stub.SettlePayoff,
+        finance_pb2.SettlePayoffRequest(request_id=request_id, draw=draw, transfer_id=transfer_id),
+    )
+
+
+def _machine(answer: machines_pb2.Machine) -> Machine:
+    has_hours = answer.HasField("hours_meter")
+    return Machine(
+        name=answer.name,
+        number=answer.pin or answer.serial_number,
+        title_holder=answer.title_holder,
+        build_year=answer.build_year,
+        hours=wire.to_decimal(answer.hours_meter, field="hours_meter") if has_hours else Decimal(0),
+        liens=tuple(lien.name for lien in answer.liens),
+    )

@@ -1,0 +1,242 @@
+"""What leasing refuses."""
+
+from datetime import date
+from decimal import Decimal
+
+from services.kit.errors import Aborted, AlreadyExists, InvalidArgument, PreconditionFailed
+
+
+def yuan(amount_fen: int) -> str:
+    """Return an amount as it is written in a sentence, for example "24,066.45 CNY"."""
+    return f"{Decimal(amount_fen) / 100:,.2f} CNY"
+
+
+class SameParty(PreconditionFailed):
+    """Nobody leases from themselves."""
+
+    reason = "SAME_PARTY"
+
+    def __init__(self, party: str) -> None:
+        super().__init__(f"{party} cannot be both lessor and lessee", subject=party)
+
+
+class RateNotFound(PreconditionFailed):
+    """The quoted flows have no rate of return that means anything."""
+
+    reason = "RATE_NOT_FOUND"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"no rate fits the payments, fee and deposit: {why}")
+
+
+class LessorLacksTitle(PreconditionFailed):
+    """The lessor does not hold the machine's title."""
+
+    reason = "LESSOR_LACKS_TITLE"
+
+    def __init__(self, machine: str, lessor: str) -> None:
+        super().__init__(f"{lessor} does not hold the title of {machine}", subject=machine)
+
+
+class MachineLeased(PreconditionFailed):
+    """Another lease of the machine lives."""
+
+    reason = "MACHINE_LEASED"
+
+    def __init__(self, machine: str) -> None:
+        super().__init__(f"another lease of {machine} is not over yet", subject=machine)
+
+
+class LeaseBusy(Aborted):
+    """A step across services is under way for the lease; the call may be tried again."""
+
+    reason = "LEASE_BUSY"
+
+    def __init__(self, lease: str) -> None:
+        super().__init__(f"another command of {lease} is under way", lease=lease)
+
+
+class TermsChanged(PreconditionFailed):
+    """The hash that was signed is not that of the lease's terms."""
+
+    reason = "TERMS_CHANGED"
+
+    def __init__(self, lease: str, *, given: str, present: str) -> None:
+        super().__init__(
+            f"the terms of {lease} have the SHA-256 {present}, not {given}",
+            subject=lease,
+            terms_sha256=present,
+        )
+
+
+class AlreadySigned(PreconditionFailed):
+    """The party has signed."""
+
+    reason = "ALREADY_SIGNED"
+
+    def __init__(self, lease: str, party: str) -> None:
+        super().__init__(f"{party} has signed {lease} already", subject=lease)
+
+
+class DeliveryAccepted(PreconditionFailed):
+    """The delivery was accepted before."""
+
+    reason = "DELIVERY_ACCEPTED"
+
+    def __init__(self, lease: str, day: date) -> None:
+        super().__init__(f"the delivery was accepted on {day}", subject=lease)
+
+
+class DeliveryNotAccepted(PreconditionFailed):
+    """The lessee has not accepted the delivery."""
+
+    reason = "DELIVERY_NOT_ACCEPTED"
+
+    def __init__(self, lease: str) -> None:
+        super().__init__("the lessee has not accepted the delivery yet", subject=lease)
+
+
+class RegistryNumberMissing(PreconditionFailed):
+    """A lease is active only once it is registered."""
+
+    reason = "REGISTRY_NUMBER_MISSING"
+
+    def __init__(self, lease: str) -> None:
+        super().__init__("a lease needs its number at the public registry", subject=lease)
+
+
+class InsufficientFunds(PreconditionFailed):
+    """A wallet does not hold what is to be paid; nothing was moved."""
+
+    reason = "INSUFFICIENT_FUNDS"
+
+    def __init__(self, payer: str, amount_fen: int) -> None:
+        super().__init__(
+            f"the wallet of {payer} does not hold {yuan(amount_fen)}",
+            subject=payer,
+            amount_fen=str(amount_fen),
+        )
+
+
+class TransferRefused(PreconditionFailed):
+    """Settlement refused a transfer for another reason than missing funds."""
+
+    reason = "TRANSFER_REFUSED"
+
+    def __init__(self, payer: str, code: str) -> None:
+        super().__init__(f"settlement refused the transfer: {code}", subject=payer, code=code)
+
+
+class NothingDue(PreconditionFailed):
+    """There is nothing to pay."""
+
+    reason = "NOTHING_DUE"
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(f"nothing is due on {subject}", subject=subject)
+
+
+class AmountExceedsDue(PreconditionFailed):
+    """More would be paid than is owed."""
+
+    reason = "AMOUNT_EXCEEDS_DUE"
+
+    def __init__(self, subject: str, *, amount_fen: int, limit_fen: int) -> None:
+        super().__init__(
+            f"{yuan(amount_fen)} exceeds the {yuan(limit_fen)} that can be paid",
+            subject=subject,
+            limit_fen=str(limit_fen),
+        )
+
+
+class InstalmentUnpaid(PreconditionFailed):
+    """An instalment that has fallen due is not paid in full."""
+
+    reason = "INSTALMENT_UNPAID"
+
+    def __init__(self, instalment: str) -> None:
+        super().__init__(f"{instalment} has to be paid first", subject=instalment)
+
+
+class InstalmentsAssigned(PreconditionFailed):
+    """Instalments to come belong to an assignee, whose claim a re-schedule would change."""
+
+    reason = "INSTALMENTS_ASSIGNED"
+
+    def __init__(self, instalment: str, owner: str) -> None:
+        super().__init__(f"{instalment} belongs to {owner}", subject=instalment, owner=owner)
+
+
+class AlreadyAssigned(AlreadyExists):
+    """An instalment of the run is assigned, or the reference assigned another run."""
+
+    reason = "ALREADY_ASSIGNED"
+
+    def __init__(self, subject: str, reference: str) -> None:
+        super().__init__(f"{subject} is assigned by {reference}", reference=reference)
+
+
+class BuyoutLapsed(PreconditionFailed):
+    """The quoted day is over."""
+
+    reason = "BUYOUT_LAPSED"
+
+    def __init__(self, lease: str, as_of: date) -> None:
+        super().__init__(f"the buyout was quoted for {as_of}", subject=lease)
+
+
+class LiensRemain(PreconditionFailed):
+    """A lien binds the machine that no payoff would release."""
+
+    reason = "LIENS_ACTIVE"
+
+    def __init__(self, machine: str, lien: str) -> None:
+        super().__init__(f"{lien} would still bind {machine}", subject=machine, lien=lien)
+
+
+class ExtensionNotOffered(PreconditionFailed):
+    """The signed terms offer no extension, or nothing would be left to pay in one."""
+
+    reason = "EXTENSION_NOT_OFFERED"
+
+    def __init__(self, lease: str) -> None:
+        super().__init__("the signed terms offer no extension of what is left", subject=lease)
+
+
+class RestructuringRefused(PreconditionFailed):
+    """Terms are changed by a buyout and a new lease only."""
+
+    reason = "RESTRUCTURING_REFUSED"
+
+    def __init__(self, lease: str) -> None:
+        super().__init__(
+            "a lease is not restructured: buy it out, or return it, and quote a new one",
+            subject=lease,
+        )
+
+
+class RateResetRefused(PreconditionFailed):
+    """The signed rate is fixed."""
+
+    reason = "RATE_RESET_REFUSED"
+
+    def __init__(self, lease: str) -> None:
+        super().__init__("the signed rate is fixed for the whole term", subject=lease)
+
+
+class HoursBelowLast(InvalidArgument):
+    """A meter does not run backwards."""
+
+    reason = "HOURS_BELOW_LAST"
+
+    def __init__(self, hours: Decimal, last: Decimal) -> None:
+        super().__init__("hours_meter", f"{hours} h lies below the {last} h reported last")
+
+
+class HoursImplausible(InvalidArgument):
+    """A day has 24 hours."""
+
+    reason = "HOURS_IMPLAUSIBLE"
+
+    def __init__(self, hours: Decimal, limit: Decimal) -> None:
+        super().__init__("hours_meter", f"{hours} h exceeds {limit} h: 24 hours a day and one")
