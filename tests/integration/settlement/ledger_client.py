@@ -1,12 +1,14 @@
 """Short words for the calls that settlement's tests make."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from ironloop.settlement.v1 import settlement_pb2 as pb
 from ironloop.settlement.v1 import settlement_pb2_grpc as rpc
 
+from infra.local.client import Actor
 from services.kit.ids import new_id
-from tests.support.world import Actor, World
+from tests.support.world import World
 
 POSTED = pb.TRANSFER_KIND_POSTED
 PENDING = pb.TRANSFER_KIND_PENDING
@@ -14,9 +16,9 @@ POST_PENDING = pb.TRANSFER_KIND_POST_PENDING
 VOID_PENDING = pb.TRANSFER_KIND_VOID_PENDING
 
 
-def transfer(debit: int, credit: int, amount_fen: int, **fields: object) -> pb.Transfer:
+def transfer(debit: int, credit: int, amount_fen: int, **fields: Any) -> pb.Transfer:
     """Return a new transfer between two accounts."""
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "id": str(new_id()),
         "kind": POSTED,
         "code": pb.TRANSFER_CODE_LEASE_RENT,
@@ -54,7 +56,9 @@ class LedgerClient:
         """Return the number of a party's wallet, by default of an invented party."""
         return await self._open(pb.ACCOUNT_KIND_WALLET, owner or f"parties/{new_id()}", "", ledger)
 
-    async def _open(self, kind: "pb.AccountKind", owner: str, reference: str, ledger: str) -> int:
+    async def _open(
+        self, kind: pb.AccountKind.ValueType, owner: str, reference: str, ledger: str
+    ) -> int:
         account = pb.NewAccount(kind=kind, owner=owner, reference=reference, ledger=ledger)
         answer = await self.stub.CreateAccounts(pb.CreateAccountsRequest(accounts=[account]))
         return answer.accounts[0].number
@@ -83,7 +87,8 @@ class LedgerClient:
     async def balance_fen(self, number: int) -> int:
         """Return an account's balance in fen."""
         balance = (await self.account(number)).balance
-        return balance.units * 100 + balance.nanos // 10_000_000
+        amount_fen: int = balance.units * 100 + balance.nanos // 10_000_000
+        return amount_fen
 
     async def trial_balance(self, ledger: str = "ledgers/1") -> pb.TrialBalance:
         """Return a ledger's trial balance."""

@@ -58,7 +58,7 @@ async def test_an_account_is_opened_once_for_its_key(client: LedgerClient) -> No
             pb.NewAccount(kind=pb.ACCOUNT_KIND_PLATFORM_FEE, owner=f"parties/{new_id()}"),
             "accounts[0].owner",
         ),
-        (pb.NewAccount(kind=pb.AccountKind.Name(0)), "accounts[0].kind"),
+        (pb.NewAccount(), "accounts[0].kind"),
         (pb.NewAccount(kind=99), "accounts[0].kind"),  # type: ignore[arg-type]
         (
             pb.NewAccount(kind=pb.ACCOUNT_KIND_BANK, reference="a\0b"),

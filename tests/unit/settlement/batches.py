@@ -1,6 +1,7 @@
 """Batches as Hypothesis draws them: few ids and few accounts, so that everything collides."""
 
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from hypothesis import strategies as st
@@ -52,7 +53,7 @@ def first_state() -> State:
     return State(LEDGER, frozenset({LEDGER, OTHER_LEDGER}), accounts)
 
 
-def row(place: int, **fields: object) -> Transfer:
+def row(place: int, **fields: Any) -> Transfer:
     """Return a plain transfer of 5 fen from RICH to POOR under an id of the pool."""
     plain = Transfer(
         id=identifier(place),

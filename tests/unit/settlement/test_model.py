@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -52,7 +53,7 @@ def codes(outcomes: list[Outcome]) -> list[str]:
     return [outcome.code.name for outcome in outcomes]
 
 
-def with_hold(**fields: object) -> State:
+def with_hold(**fields: Any) -> State:
     """Return the universe with 5 fen held from RICH for POOR under id 0."""
     state, outcomes = run(first_state(), row(0, kind=PENDING, timeout_s=60))
     assert codes(outcomes) == ["CREATED"]
@@ -255,7 +256,8 @@ def test_an_id_used_for_other_content_names_the_field(
     first: Transfer, field: str, value: object, code: str
 ) -> None:
     state, _ = run(first_state(), first)
-    changed = first._replace(**{field: value})
+    change: dict[str, Any] = {field: value}
+    changed = first._replace(**change)
     rest = [row(1)] if changed.linked else []
     after, outcomes = run(state, changed, *rest)
     assert codes(outcomes)[0] == f"EXISTS_WITH_DIFFERENT_{code}"
