@@ -1,0 +1,134 @@
+"""Many connections at one ledger: debits equal credits at every instant, no limit is broken."""
+
+import asyncio
+import random
+from collections import Counter
+
+from services.kit.ids import new_id
+from services.kit.principals import enter, service_principal
+from services.settlement import handlers, posting
+from services.settlement.account import AccountKey, AccountKind
+from services.settlement.model import chains
+from services.settlement.transfer import SUCCESSES, Outcome, ResultCode, Transfer, TransferKind
+from tests.integration.settlement.conftest import LedgerDatabase
+
+WRITERS = 8
+BATCHES_EACH = 25
+WALLETS = 6
+AROUND = posting.Surroundings(frozenset({1}), 0)
+
+
+async def test_a_reader_sees_every_commit_whole_and_resends_never_double(
+    ledger: LedgerDatabase,
+) -> None:
+    enter(service_principal("settlement"), "test")
+    keys = [AccountKey(1, AccountKind.BANK, None, str(new_id()))]
+    keys += [AccountKey(1, AccountKind.WALLET, new_id(), "") for _ in range(WALLETS)]
+    records = await ledger.database.run(lambda tx: handlers.create_accounts(tx, keys))
+    bank, *wallets = [record.account.id for record in records]
+    await post(ledger, [row(bank, wallet, 100) for wallet in wallets])
+
+    rng = random.Random(20_26)
+    sent: dict[str, set[ResultCode]] = {}
+    moved: list[Transfer] = []
+    done = asyncio.Event()
+
+    async def write(seed: int) -> None:
+        own = random.Random(seed)
+        history: list[list[Transfer]] = []
+        for _ in range(BATCHES_EACH):
+            pairs = [own.sample(wallets, 2) for _ in range(own.randint(1, 8))]
+            fresh = [
+                row(debit, credit, own.randint(1, 40), linked=own.random() < 0.3)
+                for debit, credit in pairs
+            ]
+            fresh[-1] = fresh[-1]._replace(linked=False)
+            batch = own.choice(history) if history and own.random() < 0.3 else fresh
+            history.append(batch)
+            for transfer, outcome in zip(batch, await post(ledger, batch), strict=True):
+                sent.setdefault(str(transfer.id), set()).add(outcome.code)
+                if outcome.code is ResultCode.CREATED:
+                    moved.append(transfer)
+
+    async def watch() -> int:
+        looks = 0
+        while not done.is_set():
+            async with ledger.database.read() as connection:
+                sums = await connection.fetchrow(
+                    """
+                    select sum(debits_posted - credits_posted) as posted,
+                        sum(debits_pending - credits_pending) as pending,
+                        count(*) filter (where flags & 1 = 1
+                            and debits_posted + debits_pending > credits_posted) as broken
+                    from account
+                    """
+                )
+            assert sums is not None
+            assert tuple(sums) == (0, 0, 0)
+            looks += 1
+            await asyncio.sleep(0.005)
+        return looks
+
+    watching = asyncio.create_task(watch())
+    await asyncio.gather(*(write(rng.randrange(10**9)) for _ in range(WRITERS)))
+    done.set()
+    assert await watching > 5
+
+    assert_answered_once(sent, moved)
+    expected = dict.fromkeys(wallets, 100)
+    for transfer in moved:
+        expected[transfer.debit_account] -= transfer.amount_fen
+        expected[transfer.credit_account] += transfer.amount_fen
+    async with ledger.database.read() as connection:
+        rows = await connection.fetch(
+            "select id, credits_posted - debits_posted as balance from account where id = any($1)",
+            wallets,
+        )
+        commits = await connection.fetchrow(
+            """
+            select count(*), max(sequence), sum(transfer_count), max(first_event + event_count - 1)
+            from ledger_commit where ledger = 1
+            """
+        )
+        numbers = await connection.fetchrow(
+            "select count(*), max(number), count(distinct number) from transfer where ledger = 1"
+        )
+        events = await connection.fetch("select headers from outbox order by seq")
+    assert {each["id"]: each["balance"] for each in rows} == expected
+    assert commits is not None
+    assert numbers is not None
+    assert commits[0] == commits[1]
+    assert commits[2] == numbers[0] == numbers[1] == numbers[2] == len(moved) + WALLETS
+    sequences = [int(event["headers"]["ce_sequence"]) for event in events]
+    assert sequences == list(range(1, commits[3] + 1))
+
+
+def assert_answered_once(sent: dict[str, set[ResultCode]], moved: list[Transfer]) -> None:
+    """Assert that every id got one answer, where CREATED and then EXISTS are one success."""
+    for codes in sent.values():
+        assert len({ResultCode.EXISTS if code in SUCCESSES else code for code in codes}) == 1
+    assert max(Counter(transfer.id for transfer in moved).values()) == 1
+
+
+def row(debit: int, credit: int, amount_fen: int, *, linked: bool = False) -> Transfer:
+    identifier = new_id()
+    return Transfer(
+        identifier,
+        identifier,
+        TransferKind.POSTED,
+        debit,
+        credit,
+        amount_fen,
+        None,
+        0,
+        linked,
+        8,
+        "",
+        "",
+    )
+
+
+async def post(ledger: LedgerDatabase, batch: list[Transfer]) -> list[Outcome]:
+    return list(
+        await ledger.database.run(lambda tx: posting.post(tx, 1, chains(batch), around=AROUND))
+    )
