@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
-from uuid import UUID
 
 import pytest
 from ironloop.parties.v1 import parties_events_pb2
@@ -77,7 +76,7 @@ def reader(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> Reader:
     return Reader(probe)
 
 
-def record(key: str, sequence: int, *, event_id: UUID | None = None, **headers: str) -> Record:
+def record(key: str, sequence: int, **headers: str) -> Record:
     event = EVENT(party=key, sequence=sequence)
     return Record(
         topic=TOPIC,
@@ -85,7 +84,7 @@ def record(key: str, sequence: int, *, event_id: UUID | None = None, **headers: 
         offset=sequence,
         key=key,
         headers={
-            "ce_id": str(event_id or new_id()),
+            "ce_id": str(new_id()),
             "ce_type": EVENT.DESCRIPTOR.full_name,
             "ce_sequence": str(sequence),
         }

@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from ironloop.kit.v1 import operator_pb2, operator_pb2_grpc
+from ironloop.parties.v1 import parties_events_pb2
 
 from infra.local.processes import free_port
 from services.kit import wire
@@ -110,7 +111,7 @@ async def test_a_service_killed_in_a_saga_finishes_it_after_its_restart_and_pays
         await child.start()
 
         async def is_done() -> bool:
-            return await child.probe.ask("select state from saga") == "DONE"
+            return bool(await child.probe.ask("select state from saga") == "DONE")
 
         await until(is_done, what="the end of the saga")
         assert await peer.ask("select effects from counter") == 1
@@ -202,9 +203,7 @@ async def test_the_replay_command_releases_parked_events(child: Child) -> None:
             values ('probe', 'parties.party.v1', 'parties/1', 1, uuidv7(),
                     'ironloop.parties.v1.PartyRegistered', '{}', $1, 'a defect since mended')
             """,
-            probe_service.parties_events_pb2.PartyRegistered(
-                party="parties/1", sequence=1
-            ).SerializeToString(),
+            parties_events_pb2.PartyRegistered(party="parties/1", sequence=1).SerializeToString(),
         )
     )
     process = await asyncio.create_subprocess_exec(

@@ -176,7 +176,10 @@ async def test_what_is_no_refusal_is_tried_again_under_the_same_ids(
 
 
 async def test_an_undo_that_fails_is_tried_again(probe: Probe) -> None:
-    fails = {"call three": [refusal()], "undo one": [Unavailable("away"), LookupError("x")]}
+    fails: dict[str, list[Exception]] = {
+        "call three": [refusal()],
+        "undo one": [Unavailable("away"), LookupError("x")],
+    }
     async with staged(probe, fails) as stage:
         with pytest.raises(DomainError):
             await stage.command()

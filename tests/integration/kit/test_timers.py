@@ -10,7 +10,12 @@ from ironloop.kit.v1 import operator_pb2
 from services.kit import timer_runner, wire
 from services.kit.clock import business_date
 from services.kit.errors import PreconditionFailed, Unavailable
-from services.kit.operator import BusinessDateBackwards, OperatorRpc, read_days_ahead
+from services.kit.operator import (
+    BusinessDateBackwards,
+    NotLocal,
+    OperatorRpc,
+    read_days_ahead,
+)
 from services.kit.saga_runner import SagaRunner
 from services.kit.timer_runner import TimerRunner
 from services.kit.timers import Timer
@@ -141,6 +146,13 @@ async def test_the_date_never_runs_backwards_nor_out_of_sight(bell: Bell) -> Non
     assert await bell.advance(0) == 0
 
 
+async def test_the_date_moves_in_the_local_setting_only(bell: Bell) -> None:
+    operator = bell.operator()
+    operator._runtime.settings.environment = "production"
+    with pytest.raises(NotLocal):
+        await operator.AdvanceBusinessDate(operator_pb2.AdvanceBusinessDateRequest(), None)
+
+
 async def test_a_definite_refusal_drops_the_timer_and_its_effect(bell: Bell) -> None:
     bell.errors["late"] = PreconditionFailed("paid already", subject="late")
     await bell.set("late", in_days=-1)
@@ -174,7 +186,7 @@ async def test_a_broken_statement_fails_its_timer_only(bell: Bell) -> None:
     async def broken(tx: Transaction, _: Timer) -> None:
         await tx.connection.execute("select 1 / 0")
 
-    bell.runner._handlers = {**bell.runner._handlers, "broken": broken}  # type: ignore[dict-item]
+    bell.runner._handlers = {**bell.runner._handlers, "broken": broken}
     await bell.set("bad", in_days=-2, kind="broken")
     await bell.set("unknown", in_days=-2, kind="of no kind")
     await bell.set("good", in_days=-1)
