@@ -150,7 +150,7 @@ async def release_listing(runtime: Runtime, saga: Saga, listing: str, *, order: 
     await runtime.peers.call(
         _listings(runtime).ReleaseListing,
         listings_pb2.ReleaseListingRequest(
-            request_id=saga.request_id(f"release/{listing}"), name=listing, order=order
+            request_id=_request_id(saga, f"release/{listing}"), name=listing, order=order
         ),
         on_behalf_of=saga.actor,
     )
@@ -161,7 +161,7 @@ async def complete_listing_sale(runtime: Runtime, saga: Saga, listing: str, *, o
     await runtime.peers.call(
         _listings(runtime).CompleteListingSale,
         listings_pb2.CompleteListingSaleRequest(
-            request_id=saga.request_id(f"complete/{listing}"), name=listing, order=order
+            request_id=_request_id(saga, f"complete/{listing}"), name=listing, order=order
         ),
         on_behalf_of=saga.actor,
     )
@@ -224,7 +224,7 @@ async def release_machine(runtime: Runtime, saga: Saga, machine: str, *, order: 
     await runtime.peers.call(
         _machines(runtime).ReleaseMachine,
         machines_pb2.ReleaseMachineRequest(
-            request_id=saga.request_id(f"release/{machine}"), name=machine, reference=order
+            request_id=_request_id(saga, f"release/{machine}"), name=machine, reference=order
         ),
         on_behalf_of=saga.actor,
     )
@@ -247,7 +247,7 @@ async def hand_over(
     await runtime.peers.call(
         _machines(runtime).HandOverMachine,
         machines_pb2.HandOverMachineRequest(
-            request_id=saga.request_id(f"hand_over/{machine}/{custodian}/{custody}"),
+            request_id=_request_id(saga, f"hand_over/{machine}/{custodian}/{custody}"),
             name=machine,
             custody=custody,
             custodian=custodian,
@@ -268,7 +268,7 @@ async def transfer_title(
     await runtime.peers.call(
         _machines(runtime).TransferTitle,
         machines_pb2.TransferTitleRequest(
-            request_id=saga.request_id(f"title/{machine}"),
+            request_id=_request_id(saga, f"title/{machine}"),
             name=machine,
             from_party=seller,
             to_party=buyer,
@@ -311,7 +311,7 @@ async def settle_payoff(runtime: Runtime, saga: Saga, *, draw: str, transfer_id:
     await runtime.peers.call(
         stub.SettlePayoff,
         finance_pb2.SettlePayoffRequest(
-            request_id=saga.request_id(f"payoff/{draw}"), draw=draw, transfer_id=str(transfer_id)
+            request_id=_request_id(saga, f"payoff/{draw}"), draw=draw, transfer_id=str(transfer_id)
         ),
         on_behalf_of=saga.actor,
     )
@@ -342,6 +342,15 @@ async def _open(runtime: Runtime, accounts: Sequence[settlement_pb2.NewAccount])
         stub.CreateAccounts, settlement_pb2.CreateAccountsRequest(accounts=accounts)
     )
     return [account.name for account in answer.accounts]
+
+
+def _request_id(saga: Saga, step: str) -> str:
+    """Return the request id of this try of a call that is tried until it is done.
+
+    The peer stores a refusal and gives it again under the same id, so a try after a refusal needs
+    an id of its own. The calls that use this change nothing when they are repeated.
+    """
+    return saga.request_id(f"{step}/{saga.attempts}")
 
 
 def _number(account: str) -> int:

@@ -1,15 +1,17 @@
 """What procurement's tests stand on: parties that trade, their machines, wallets and pools."""
 
 import asyncio
+import json
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
+import asyncpg
 from ironloop.common.v1 import common_pb2
 from ironloop.marketplace.v1 import machines_pb2, machines_pb2_grpc
 from ironloop.procurement.v1 import orders_pb2, orders_pb2_grpc, pools_pb2, pools_pb2_grpc
@@ -18,10 +20,13 @@ from ironloop.settlement.v1 import settlement_pb2, settlement_pb2_grpc
 from infra.local.client import Actor
 from services.kit import wire
 from services.kit.ids import new_id
+from services.procurement.definition import DEFINITION
 from tests.support.world import World
 
-SETTLES_WITHIN_S = 30.0
-POLL_S = 0.02
+WITHIN_S = 30.0
+POLL_S = 0.01
+
+T = TypeVar("T")
 
 ADDRESS = orders_pb2.DeliveryAddress(
     recipient="Site office",
@@ -49,6 +54,21 @@ def pools(actor: Actor) -> "pools_pb2_grpc.PoolServiceAsyncStub":
 def request_id() -> str:
     """Return a new request id."""
     return str(uuid4())
+
+
+async def eventually(look: Callable[[], Awaitable[T]], expected: T) -> None:
+    """Return once `look` sees what is expected.
+
+    Raises:
+        AssertionError: It still sees something else after half a minute.
+    """
+    deadline = time.monotonic() + WITHIN_S
+    while True:
+        seen = await look()
+        if seen == expected:
+            return
+        assert time.monotonic() < deadline, f"still {seen}, not {expected}"
+        await asyncio.sleep(POLL_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +116,64 @@ class Trade:
         return await self._machines(self.world.operator).GetMachine(
             machines_pb2.GetMachineRequest(name=machine)
         )
+
+    async def scrap(self, seller: Actor, machine: str) -> None:
+        """Let the title holder take a machine out of use."""
+        await self._machines(seller).ScrapMachine(
+            machines_pb2.ScrapMachineRequest(request_id=request_id(), name=machine)
+        )
+
+    async def move_title(
+        self, machine: str, holder: Actor, successor: Actor, *, reference: str
+    ) -> None:
+        """Move a machine's title, as a service does."""
+        await self._machines(self.world.service("procurement")).TransferTitle(
+            machines_pb2.TransferTitleRequest(
+                request_id=request_id(),
+                name=machine,
+                from_party=holder.party,
+                to_party=successor.party,
+                reference=reference,
+            )
+        )
+
+    async def register_lien(self, machine: str, holder: Actor) -> str:
+        """Register a lien on a machine that secures no draw of finance's."""
+        made = await self._machines(self.world.service("finance")).RegisterLien(
+            machines_pb2.RegisterLienRequest(
+                request_id=request_id(),
+                machine=machine,
+                holder=holder.party,
+                reference=f"loans/{secrets.token_hex(8)}",
+                registry_no="2026-0001",
+                secured_amount=wire.money(30_000_000),
+            )
+        )
+        return made.name
+
+    async def release_lien(self, lien: str) -> None:
+        """Release a lien."""
+        await self._machines(self.world.service("finance")).ReleaseLien(
+            machines_pb2.ReleaseLienRequest(request_id=request_id(), name=lien)
+        )
+
+    # Events
+
+    async def events(self, key: str) -> list[Any]:
+        """Return the events of an order or pool that wait in procurement's outbox."""
+        connection = await asyncpg.connect(self.world.dsn("procurement"))
+        try:
+            rows = await connection.fetch(
+                "select headers, payload from outbox where key = $1 order by seq", key
+            )
+        finally:
+            await connection.close()
+        types = {event.DESCRIPTOR.full_name: event for event in DEFINITION.produces}
+        told = []
+        for row in rows:
+            headers = json.loads(row["headers"])
+            told.append(types[headers["ce_type"]].FromString(row["payload"]))
+        return told
 
     # Money
 
@@ -322,13 +400,14 @@ class Trade:
         self, actor: Actor, order: str, state: orders_pb2.OrderState.ValueType
     ) -> orders_pb2.Order:
         """Return an order once it is in a state."""
-        deadline = time.monotonic() + SETTLES_WITHIN_S
-        while True:
-            found = await orders(actor).GetOrder(orders_pb2.GetOrderRequest(name=order))
-            if found.state == state:
-                return found
-            assert time.monotonic() < deadline, f"still {found}"
-            await asyncio.sleep(POLL_S)
+        request = orders_pb2.GetOrderRequest(name=order)
+
+        async def look() -> orders_pb2.OrderState.ValueType:
+            # A service that has just come back is reconnected to, not reported as gone.
+            return (await orders(actor).GetOrder(request, wait_for_ready=True)).state
+
+        await eventually(look, state)
+        return await orders(actor).GetOrder(request)
 
     def _machines(self, actor: Actor) -> "machines_pb2_grpc.MachineServiceAsyncStub":
         return actor.stub(machines_pb2_grpc.MachineServiceStub)
