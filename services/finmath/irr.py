@@ -77,7 +77,11 @@ def effective_annual(monthly_rate: Decimal) -> Decimal:
 def _root(
     value_and_slope: Callable[[Decimal], tuple[Decimal, Decimal]], flows_fen: Sequence[int]
 ) -> Decimal:
-    """Return the root in the bracket that grows around zero until the value changes sign."""
+    """Return the root nearest to zero on the side where the value changes sign.
+
+    Flows that change sign more than once may have several roots; this is the one that a rate
+    growing from zero meets first.
+    """
     if not (any(flow > 0 for flow in flows_fen) and any(flow < 0 for flow in flows_fen)):
         raise NoRate("the flows never change sign")
     with localcontext(PRECISION):
@@ -99,11 +103,16 @@ def _root(
 
 
 def _bracket(value_of: Callable[[Decimal], Decimal]) -> tuple[Decimal, Decimal]:
-    """Return two rates between which the value changes sign, the nearest to zero first."""
-    low, high = Decimal("-0.005"), Decimal("0.01")
-    while True:
-        if (value_of(low) > 0) != (value_of(high) > 0):
-            return low, high
-        if low == RATE_MIN and high == RATE_MAX:
+    """Return two rates between which the value changes sign, grown from zero."""
+    is_positive_at_zero = value_of(Decimal(0)) > 0
+    if is_positive_at_zero != (value_of(RATE_MAX) > 0):
+        low, high = Decimal(0), Decimal("0.01")
+        while (value_of(high) > 0) == is_positive_at_zero:
+            low, high = high, min(RATE_MAX, high * 2)
+        return low, high
+    low, high = Decimal("-0.005"), Decimal(0)
+    while (value_of(low) > 0) == is_positive_at_zero:
+        if low == RATE_MIN:
             raise NoRate(f"no rate between {RATE_MIN} and {RATE_MAX} fits the flows")
-        low, high = max(RATE_MIN, low * 2), min(RATE_MAX, high * 2)
+        low, high = max(RATE_MIN, low * 2), low
+    return low, high

@@ -60,9 +60,12 @@ def quote_figures(
         RateNotFound: Fee and deposit leave nothing financed, or the rate is absurd.
     """
     schedule = terms.schedule()
+    all_in_flows = flows_with_fee_and_deposit(schedule, terms)
+    if all_in_flows[0] >= 0:
+        raise RateNotFound("fee and deposit leave nothing financed")
     try:
         plain = monthly_irr(schedule.flows_fen())
-        all_in = monthly_irr(flows_with_fee_and_deposit(schedule, terms))
+        all_in = monthly_irr(all_in_flows)
         classification = classify(
             LeaseFacts(
                 rentals_fen=tuple((row.month, row.payment_fen) for row in schedule.rows),

@@ -171,6 +171,15 @@ def test_flows_without_a_change_of_sign_have_no_rate(flows: list[int]) -> None:
         dated_irr([(date(2026, 1, 1), flow) for flow in flows])
 
 
+def test_the_rate_is_the_one_nearest_to_zero() -> None:
+    # A deposit returned last changes the sign twice: here also near minus one percent a month.
+    flows = [-88_000_000, *[3_000_000] * 35, 3_000_000 - 10_000_000]
+    assert monthly_irr(flows) > 0
+    assert abs(monthly_irr([-100, 110, 0]) - Decimal("0.1")) < Decimal("1e-15")
+    assert abs(monthly_irr([-100, 50, 50])) < Decimal("1e-15")
+    assert abs(monthly_irr([-100, 40, 50]) + Decimal("0.0652")) < Decimal("0.001")
+
+
 def test_an_absurd_rate_is_refused() -> None:
     with pytest.raises(NoRate, match="between"):
         monthly_irr([-1, 10**9])

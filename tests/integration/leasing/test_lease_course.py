@@ -1,0 +1,438 @@
+"""A lease from its quote to its first day, against the real marketplace and settlement."""
+
+import asyncio
+import hashlib
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import grpc
+import pytest
+from ironloop.leasing.v1 import leasing_pb2 as pb
+from ironloop.leasing.v1 import programmes_pb2
+from ironloop.marketplace.v1 import machines_pb2, machines_pb2_grpc
+
+from services.kit import wire
+from tests.integration.leasing.fleet import (
+    DEPOSIT_FEN,
+    FEE_FEN,
+    PRICE_FEN,
+    RESIDUAL_FEN,
+    Fleet,
+    fen,
+    leases,
+    programme_terms,
+    programmes,
+    request_id,
+)
+from tests.support.refusals import refused
+
+
+async def test_a_quote_shows_the_worked_example(fleet: Fleet) -> None:
+    lease = await fleet.quote()
+    figures = lease.figures
+    assert lease.state == pb.LEASE_STATE_QUOTED
+    assert fen(figures.payment) == 2_406_645
+    assert fen(figures.last_payment) == 2_406_656
+    assert fen(figures.payments_total) == 86_639_231
+    assert fen(figures.interest_total) == 11_639_231
+    assert fen(figures.total_cost) == 11_639_231 + FEE_FEN
+    assert Decimal(figures.nominal_rate.value) == Decimal("0.06")
+    for rate, expected in (
+        (figures.effective_rate, "0.061678"),
+        (figures.all_in_nominal_rate, "0.084129"),
+        (figures.all_in_effective_rate, "0.087450"),
+        (figures.classification.implicit_rate, "0.054487"),
+    ):
+        assert abs(Decimal(rate.value) - Decimal(expected)) < Decimal("0.000001")
+    classification = figures.classification
+    assert classification.is_finance_lease
+    assert list(classification.reasons) == [pb.FINANCE_LEASE_REASON_PRESENT_VALUE]
+    assert fen(classification.payments_value) == 92_504_863
+    assert fen(classification.net_investment) == 101_000_000
+    assert fen(lease.terms.fee) == FEE_FEN
+    assert fen(lease.terms.deposit) == DEPOSIT_FEN
+    valid_for = wire.to_instant(lease.expire_time, field="") - wire.to_instant(
+        lease.create_time, field=""
+    )
+    assert valid_for == timedelta(days=30)
+    schedule = await fleet.schedule(lease)
+    assert schedule.revision == 0
+    assert len(schedule.instalments) == 36
+    assert fen(schedule.instalments[11].balance) == 76_480_462
+
+
+async def test_the_hash_is_that_of_the_canonical_terms(fleet: Fleet) -> None:
+    lease = await fleet.quote()
+    assert hashlib.sha256(lease.canonical_terms.encode()).hexdigest() == lease.terms_sha256
+    assert fleet.lessee.party in lease.canonical_terms
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"term_months": 61}, "term_months"),
+        ({"financed_amount": wire.money(500_000_001)}, "financed_amount"),
+        ({"financed_amount": wire.money(0)}, "financed_amount"),
+        ({"residual": wire.money(40_000_001)}, "residual"),
+        ({"guaranteed_residual": wire.money(RESIDUAL_FEN + 1)}, "guaranteed_residual"),
+    ],
+)
+async def test_a_wish_outside_the_programme_is_refused(
+    fleet: Fleet, changes: dict[str, Any], field: str
+) -> None:
+    with refused("INVALID_FIELD") as refusal:
+        await fleet.quote(**changes)
+    assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert field in refusal.status.message
+
+
+async def test_a_machine_that_is_not_the_lessors_is_not_found(fleet: Fleet) -> None:
+    other = await Fleet.open(fleet.world)
+    with refused("NOT_FOUND"):
+        await fleet.quote(await other.machine())
+    with refused("NOT_FOUND"):
+        await fleet.quote("machines/0198a000-0000-7000-8000-000000000000")
+
+
+async def test_the_lessor_quotes_for_a_lessee_only(fleet: Fleet) -> None:
+    asked = pb.QuoteLeaseRequest(
+        request_id=request_id(),
+        programme=fleet.programme,
+        machine=await fleet.machine(),
+        lessee=fleet.lessee.party,
+        financed_amount=wire.money(PRICE_FEN),
+        residual=wire.money(RESIDUAL_FEN),
+        term_months=36,
+    )
+    quoted = await leases(fleet.lessor).QuoteLease(asked)
+    assert quoted.terms.lessee == fleet.lessee.party
+    asked.request_id, asked.lessee = request_id(), fleet.lessor.party
+    with refused("SAME_PARTY"):
+        await leases(fleet.lessor).QuoteLease(asked)
+    seller = await fleet.world.party("SELLER")
+    asked.request_id, asked.lessee = request_id(), seller.party
+    with refused("INVALID_FIELD"):
+        await leases(fleet.lessor).QuoteLease(asked)
+    stranger = await fleet.world.party("LESSEE")
+    asked.request_id, asked.lessee = request_id(), fleet.lessee.party
+    with refused("PERMISSION_DENIED"):
+        await leases(stranger).QuoteLease(asked)
+
+
+async def test_a_programme_keeps_its_revisions(fleet: Fleet) -> None:
+    old_quote = await fleet.quote()
+    revised = await programmes(fleet.lessor).UpdateLeaseProgramme(
+        programmes_pb2.UpdateLeaseProgrammeRequest(
+            request_id=request_id(),
+            name=fleet.programme,
+            terms=programme_terms(nominal_rate=wire.decimal(Decimal("0.07"))),
+        )
+    )
+    assert (revised.revision, revised.event_sequence) == (2, 2)
+    new_quote = await fleet.quote()
+    assert [lease.terms.programme_revision for lease in (old_quote, new_quote)] == [1, 2]
+    assert Decimal(new_quote.terms.nominal_rate.value) == Decimal("0.07")
+    first = await programmes(fleet.lessee).GetLeaseProgramme(
+        programmes_pb2.GetLeaseProgrammeRequest(name=fleet.programme, revision=1)
+    )
+    assert Decimal(first.terms.nominal_rate.value) == Decimal("0.06")
+    with refused("ETAG_MISMATCH"):
+        await programmes(fleet.lessor).RetireLeaseProgramme(
+            programmes_pb2.RetireLeaseProgrammeRequest(
+                request_id=request_id(), name=fleet.programme, etag='"1"'
+            )
+        )
+    await programmes(fleet.lessor).RetireLeaseProgramme(
+        programmes_pb2.RetireLeaseProgrammeRequest(
+            request_id=request_id(), name=fleet.programme, etag=revised.etag
+        )
+    )
+    with refused("NOT_FOUND"):
+        await fleet.quote()
+    told = await fleet.events(fleet.programme)
+    assert [type(event).__name__ for event in told] == [
+        "LeaseProgrammePublished",
+        "LeaseProgrammePublished",
+        "LeaseProgrammeRetired",
+    ]
+    listed = await programmes(fleet.lessor).ListLeaseProgrammes(
+        programmes_pb2.ListLeaseProgrammesRequest(lessor=fleet.lessor.party)
+    )
+    assert [programme.revision for programme in listed.programmes] == [2]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"nominal_rate": wire.decimal(Decimal("1.01"))},
+        {"nominal_rate": wire.decimal(Decimal("0.0000001"))},
+        {"fee_rate": wire.decimal(Decimal("-0.01"))},
+        {"fee_rate": wire.decimal(Decimal("0.123456789"))},
+        {"deposit_rate": wire.decimal(Decimal("1e29"))},
+        {"penalty_daily_rate": wire.decimal(Decimal("0.02"))},
+        {"term_months_min": 12, "term_months_max": 6},
+        {"amount_min": wire.money(0)},
+        {"amount_min": wire.money(3, "USD")},
+    ],
+)
+async def test_a_programme_outside_its_ranges_is_refused(
+    fleet: Fleet, changes: dict[str, Any]
+) -> None:
+    with refused("INVALID_FIELD"):
+        await programmes(fleet.lessor).CreateLeaseProgramme(
+            programmes_pb2.CreateLeaseProgrammeRequest(
+                request_id=request_id(), terms=programme_terms(**changes)
+            )
+        )
+
+
+async def test_fee_and_deposit_that_leave_nothing_have_no_rate(fleet: Fleet) -> None:
+    made = await programmes(fleet.lessor).CreateLeaseProgramme(
+        programmes_pb2.CreateLeaseProgrammeRequest(
+            request_id=request_id(), terms=programme_terms(deposit_rate=wire.decimal(Decimal(1)))
+        )
+    )
+    with refused("RATE_NOT_FOUND"):
+        await fleet.quote(programme=made.name)
+
+
+async def test_a_wrong_hash_is_not_signed(fleet: Fleet) -> None:
+    lease = await fleet.quote()
+    await fleet.apply(lease)
+    await fleet.approve(lease)
+    with refused("TERMS_CHANGED") as refusal:
+        await leases(fleet.lessee).SignLease(
+            pb.SignLeaseRequest(request_id=request_id(), name=lease.name, terms_sha256="0" * 64)
+        )
+    assert refusal.metadata["terms_sha256"] == lease.terms_sha256
+
+
+async def test_the_second_signature_makes_it_signed(fleet: Fleet) -> None:
+    lease = await fleet.quote()
+    await fleet.apply(lease)
+    approved = await fleet.approve(lease)
+    assert approved.state == pb.LEASE_STATE_APPROVED
+    once = await fleet.sign(lease, fleet.lessee)
+    assert once.state == pb.LEASE_STATE_APPROVED
+    with refused("ALREADY_SIGNED"):
+        await fleet.sign(lease, fleet.lessee)
+    twice = await fleet.sign(lease, fleet.lessor)
+    assert twice.state == pb.LEASE_STATE_SIGNED
+    assert [signature.signer for signature in twice.signatures] == [
+        fleet.lessee.subject,
+        fleet.lessor.subject,
+    ]
+    (signed,) = await fleet.events(lease.name)
+    assert signed.terms_sha256 == lease.terms_sha256
+
+
+async def test_activation_needs_delivery_registry_number_and_money(fleet: Fleet) -> None:
+    lease = await fleet.signed()
+    with refused("DELIVERY_NOT_ACCEPTED"):
+        await fleet.activate(lease)
+    await fleet.accept(lease)
+    with refused("DELIVERY_ACCEPTED"):
+        await fleet.accept(lease)
+    with refused("REGISTRY_NUMBER_MISSING"):
+        await fleet.activate(lease, registry_no="")
+    await fleet.fund(fleet.lessee, DEPOSIT_FEN + FEE_FEN - 1)
+    with refused("INSUFFICIENT_FUNDS"):
+        await fleet.activate(lease)
+    still = await fleet.read(lease)
+    assert still.state == pb.LEASE_STATE_SIGNED
+    assert await fleet.balance(fleet.lessee) == DEPOSIT_FEN + FEE_FEN - 1
+    await fleet.fund(fleet.lessee, 1)
+    assert (await fleet.activate(lease)).state == pb.LEASE_STATE_ACTIVE
+
+
+async def test_an_active_lease_holds_machine_deposit_and_schedule(fleet: Fleet) -> None:
+    lease = await fleet.active()
+    assert lease.registry_no == "ZD-2026-1"
+    assert lease.standing == pb.LEASE_STANDING_CURRENT
+    assert fen(lease.outstanding_principal) == PRICE_FEN
+    assert fen(lease.deposit_held) == DEPOSIT_FEN == await fleet.deposit(lease)
+    assert await fleet.balance(fleet.lessor) == FEE_FEN
+    assert await fleet.balance(fleet.lessee) == 0
+    machine = await fleet.look_up(lease.terms.machine)
+    assert machine.custody == machines_pb2.CUSTODY_ON_LEASE
+    assert machine.custodian == fleet.lessee.party
+    assert machine.title_holder == fleet.lessor.party
+    schedule = await fleet.schedule(lease)
+    assert schedule.revision == 1
+    assert [fen(item.interest) for item in schedule.instalments[:2]] == [500_000, 490_467]
+    assert fen(schedule.instalments[35].balance) == RESIDUAL_FEN
+    assert {item.owner for item in schedule.instalments} == {fleet.lessor.party}
+    assert {item.state for item in schedule.instalments} == {pb.INSTALMENT_STATE_SCHEDULED}
+    for item in schedule.instalments:
+        due, payable = (
+            wire.to_date(item.due_date, field=""),
+            wire.to_date(item.payable_date, field=""),
+        )
+        assert due <= payable <= due + timedelta(9)
+        assert payable.weekday() < 5 or payable.year in (2025, 2026)
+    _signed, activated = await fleet.events(lease.name)
+    assert len(activated.schedule) == 36
+    assert fen(activated.financed_amount) == PRICE_FEN
+    assert (await fleet.read(lease)).event_sequence == 2
+
+
+async def test_a_machine_is_in_one_live_lease(fleet: Fleet) -> None:
+    machine = await fleet.machine()
+    first, second = await fleet.quote(machine), await fleet.quote(machine)
+    await fleet.apply(first)
+    await fleet.apply(second)
+    await fleet.approve(first)
+    with refused("MACHINE_LEASED"):
+        await fleet.approve(second)
+    assert (await fleet.read(second)).state == pb.LEASE_STATE_APPLIED
+
+
+async def test_of_two_approvals_at_once_one_wins(fleet: Fleet) -> None:
+    machine = await fleet.machine()
+    quoted = [await fleet.quote(machine), await fleet.quote(machine)]
+    for lease in quoted:
+        await fleet.apply(lease)
+    outcomes = await asyncio.gather(
+        *(fleet.approve(lease) for lease in quoted), return_exceptions=True
+    )
+    assert sorted(isinstance(outcome, pb.Lease) for outcome in outcomes) == [False, True]
+    states = [(await fleet.read(lease)).state for lease in quoted]
+    assert sorted(states) == [pb.LEASE_STATE_APPLIED, pb.LEASE_STATE_APPROVED]
+    winner = quoted[states.index(pb.LEASE_STATE_APPROVED)]
+    assert (await fleet.look_up(machine)).reservation.reference == winner.name
+
+
+async def test_approval_needs_the_title(fleet: Fleet) -> None:
+    lease = await fleet.quote()
+    await fleet.apply(lease)
+    buyer = await fleet.world.party("BUYER")
+    marketplace = fleet.world.service("procurement").stub(machines_pb2_grpc.MachineServiceStub)
+    await marketplace.TransferTitle(
+        machines_pb2.TransferTitleRequest(
+            request_id=request_id(),
+            name=lease.terms.machine,
+            from_party=fleet.lessor.party,
+            to_party=buyer.party,
+            reference="orders/1",
+        )
+    )
+    with refused("LESSOR_LACKS_TITLE"):
+        await fleet.approve(lease)
+    assert (await fleet.read(lease)).state == pb.LEASE_STATE_APPLIED
+
+
+async def test_a_cancelled_lease_releases_its_machine(fleet: Fleet) -> None:
+    lease = await fleet.signed()
+    reserved = await fleet.look_up(lease.terms.machine)
+    assert reserved.reservation.reference == lease.name
+    cancelled = await leases(fleet.lessee).CancelLease(
+        pb.CancelLeaseRequest(request_id=request_id(), name=lease.name, reason="no site")
+    )
+    assert (cancelled.state, cancelled.reason) == (pb.LEASE_STATE_CANCELLED, "no site")
+    machine = await fleet.look_up(lease.terms.machine)
+    assert machine.custody == machines_pb2.CUSTODY_AVAILABLE
+    with refused("TRANSITION_REFUSED"):
+        await fleet.accept(lease)
+
+
+async def test_an_application_may_be_declined(fleet: Fleet) -> None:
+    lease = await fleet.apply(await fleet.quote())
+    declined = await leases(fleet.lessor).DeclineLease(
+        pb.DeclineLeaseRequest(
+            request_id=request_id(), name=lease.name, etag=lease.etag, reason="credit"
+        )
+    )
+    assert declined.state == pb.LEASE_STATE_DECLINED
+    with refused("TRANSITION_REFUSED"):
+        await fleet.approve(lease)
+
+
+async def test_an_old_etag_is_refused(fleet: Fleet) -> None:
+    quoted = await fleet.quote()
+    await fleet.apply(quoted)
+    with refused("ETAG_MISMATCH"):
+        await leases(fleet.lessor).ApproveLease(
+            pb.ApproveLeaseRequest(request_id=request_id(), name=quoted.name, etag=quoted.etag)
+        )
+
+
+async def test_each_side_does_its_own(fleet: Fleet) -> None:
+    lease = await fleet.quote()
+    with refused("PERMISSION_DENIED"):
+        await leases(fleet.lessor).ApplyForLease(
+            pb.ApplyForLeaseRequest(request_id=request_id(), name=lease.name)
+        )
+
+
+async def test_a_stranger_finds_nothing(fleet: Fleet) -> None:
+    lease = await fleet.active()
+    stranger = await fleet.world.party("LESSEE", "LESSOR", "FUNDER")
+    stub = leases(stranger)
+    write = {"request_id": request_id(), "name": lease.name}
+    calls: list[tuple[Any, Any]] = [
+        (stub.GetLease, pb.GetLeaseRequest(name=lease.name)),
+        (stub.GetSchedule, pb.GetScheduleRequest(name=lease.name)),
+        (stub.GetUsage, pb.GetUsageRequest(name=lease.name)),
+        (stub.ApplyForLease, pb.ApplyForLeaseRequest(**write)),
+        (stub.ApproveLease, pb.ApproveLeaseRequest(**write)),
+        (stub.CancelLease, pb.CancelLeaseRequest(**write, reason="x")),
+        (stub.PayInstalment, pb.PayInstalmentRequest(**write)),
+        (stub.QuoteBuyout, pb.QuoteBuyoutRequest(**write)),
+        (stub.BuyOutLease, pb.BuyOutLeaseRequest(**write)),
+        (stub.ReturnLease, pb.ReturnLeaseRequest(**write)),
+        (stub.RestructureLease, pb.LeaseCommandRequest(**write)),
+        (stub.DeclareDefault, pb.LeaseCommandRequest(**write)),
+    ]
+    for call, request in calls:
+        with refused("NOT_FOUND"):
+            await call(request)
+    assert not (await stub.ListLeases(pb.ListLeasesRequest())).leases
+    assert not (await stub.ListInstalments(pb.ListInstalmentsRequest())).instalments
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("RestructureLease", "RESTRUCTURING_REFUSED"),
+        ("ResetRate", "RATE_RESET_REFUSED"),
+        ("DeclareDefault", "NOT_YET_AVAILABLE"),
+        ("CureDefault", "NOT_YET_AVAILABLE"),
+        ("RepossessMachine", "NOT_YET_AVAILABLE"),
+        ("ReportTotalLoss", "NOT_YET_AVAILABLE"),
+        ("InspectReturn", "NOT_YET_AVAILABLE"),
+        ("CloseLease", "NOT_YET_AVAILABLE"),
+    ],
+)
+async def test_what_is_not_built_is_refused(fleet: Fleet, command: str, reason: str) -> None:
+    lease = await fleet.quote()
+    with refused(reason):
+        await getattr(leases(fleet.lessor), command)(
+            pb.LeaseCommandRequest(request_id=request_id(), name=lease.name)
+        )
+
+
+async def test_leases_are_listed_by_page(fleet: Fleet) -> None:
+    quoted = [(await fleet.quote()).name for _ in range(3)]
+    listed: list[str] = []
+    token = ""
+    while True:
+        page = await leases(fleet.lessee).ListLeases(
+            pb.ListLeasesRequest(page_size=2, page_token=token, state=pb.LEASE_STATE_QUOTED)
+        )
+        listed += [lease.name for lease in page.leases]
+        token = page.next_page_token
+        if not token:
+            break
+    assert listed == quoted[::-1]
+
+
+async def test_what_is_not_activated_in_time_expires(fleet: Fleet) -> None:
+    quoted, signed = await fleet.quote(), await fleet.signed()
+    await fleet.world.advance_days(31)
+    assert (await fleet.read(quoted)).state == pb.LEASE_STATE_EXPIRED
+    assert (await fleet.read(signed)).state == pb.LEASE_STATE_SIGNED
+    await fleet.world.advance_days(30)
+    assert (await fleet.read(signed)).state == pb.LEASE_STATE_EXPIRED
+    machine = await fleet.look_up(signed.terms.machine)
+    assert machine.custody == machines_pb2.CUSTODY_AVAILABLE
