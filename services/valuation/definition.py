@@ -1,0 +1,47 @@
+"""The valuation service as data."""
+
+import asyncio
+
+import grpc
+from ironloop.valuation.v1 import valuation_pb2, valuation_pb2_grpc
+
+from ml.residual_value.model import ModelRefused
+from services.kit.runtime import Runtime
+from services.kit.service import Room, ServiceDefinition
+from services.valuation import handlers
+from services.valuation.events import PRODUCES
+from services.valuation.policy import PolicyRefused
+from services.valuation.registry import load_registry
+from services.valuation.rpc import ValuationRpc
+from services.valuation.settings import ValuationSettings
+
+
+async def assemble(runtime: Runtime) -> Room:
+    """Build the service, its models and policy tables read and checked.
+
+    Raises:
+        OSError: A model or policy table is not what it should be; the service must not start.
+    """
+    settings = runtime.settings
+    assert isinstance(settings, ValuationSettings)
+    try:
+        registry = await asyncio.to_thread(load_registry, settings)
+    except (ModelRefused, PolicyRefused) as error:
+        raise OSError(str(error)) from error
+
+    def register(server: grpc.aio.Server) -> None:
+        valuation_pb2_grpc.add_ValuationServiceServicer_to_server(
+            ValuationRpc(runtime, registry), server
+        )
+
+    return Room(register)
+
+
+DEFINITION = ServiceDefinition(
+    name="valuation",
+    settings=ValuationSettings,
+    proto_services=[valuation_pb2.DESCRIPTOR.services_by_name["ValuationService"]],
+    assemble=assemble,
+    produces=PRODUCES,
+    timers={handlers.EXPIRY_TIMER: handlers.expire_valuation},
+)

@@ -1,0 +1,340 @@
+"""What valuation does, one transaction a command."""
+
+import json
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from ironloop.options.v1 import options_pb2
+
+from services.kit.database import Database
+from services.kit.errors import InvalidArgument, NotFound
+from services.kit.etags import check_etag
+from services.kit.ids import name, new_id
+from services.kit.principals import Principal
+from services.kit.runtime import Runtime
+from services.kit.timers import Timer
+from services.kit.transaction import Transaction
+from services.valuation import clients, events, store
+from services.valuation.appraisal import CurvePoint, Valuer, points_of_curve
+from services.valuation.errors import BuildYearUnknown, OtherParty, OwnValuation
+from services.valuation.lifecycle import VALUATION
+from services.valuation.model import (
+    HOURS_MAX,
+    Decision,
+    Inputs,
+    Specification,
+    Valuation,
+    ValuationState,
+)
+from services.valuation.record import (
+    DIFFERENCES_MAX,
+    Difference,
+    appraisal_from_json,
+    differences,
+    inputs_from_json,
+    make_record,
+    recompute,
+    sha256_of,
+)
+from services.valuation.registry import Registry
+
+EXPIRY_TIMER = "expire_valuation"
+HOURS_PER_YEAR_MAX = Decimal(8_784)  # of a leap year
+
+
+def valued_party(viewer: Principal, party: str) -> str:
+    """Return the party for which a caller has a machine valued.
+
+    Raises:
+        InvalidArgument: A service names none.
+        OtherParty: A caller that is no service names another than its own.
+        PermissionDenied: The caller acts for no party.
+    """
+    if viewer.holds(options_pb2.ROLE_SERVICE):
+        if not party:
+            raise InvalidArgument("party", "must name the party for which a service has it valued")
+        return party
+    own = viewer.require_party()
+    if party and party != own:
+        raise OtherParty(party)
+    return own
+
+
+async def read_machine(runtime: Runtime, machine: str, *, viewer: Principal) -> Specification:
+    """Return a registered machine's facts, as far as the caller has to do with it.
+
+    Raises:
+        NotFound: A user's party neither owns nor holds it, has it reserved, nor has a lien on it.
+        PeerRefused: There is no such machine.
+        PeerUnavailable: Marketplace does not answer.
+    """
+    registered = await clients.get_machine(runtime, machine)
+    if not viewer.sees_all and viewer.party not in clients.parties_to(registered):
+        raise NotFound(machine)
+    return clients.specification_of(registered)
+
+
+def check_inputs(inputs: Inputs, *, today: date, registered: bool) -> None:
+    """Check what a machine is valued from.
+
+    Raises:
+        InvalidArgument: Names the field and its limit.
+    """
+    specification, as_of = inputs.specification, inputs.as_of
+    if as_of > today:
+        raise InvalidArgument("as_of", f"{as_of} lies after today, {today}; see GetCurve")
+    built = specification.build_year
+    if built is not None and built > as_of.year:
+        field = "as_of" if registered else "specification.build_year"
+        raise InvalidArgument(field, f"built in {built}, after the as-of date {as_of}")
+    hours = specification.hours_meter
+    if hours is not None and not 0 <= hours <= HOURS_MAX:
+        raise InvalidArgument("hours_meter", f"must lie in 0 to {HOURS_MAX:,f} h, not {hours:f}")
+    if not 0 <= inputs.olv_weight <= 1:
+        raise InvalidArgument("overrides.olv_weight", "must lie in 0 (FLV) to 1 (FMV)")
+
+
+def compute(valuer: Valuer, inputs: Inputs, *, party: str, machine: str, at: datetime) -> Valuation:
+    """Return a computed valuation with its record; nothing is written.
+
+    Raises:
+        ClassUnknown, ReplacementCostNeeded: The machine cannot be valued.
+    """
+    valuation_id = new_id()
+    own_name = name("valuations", valuation_id)
+    appraisal, prediction = valuer.appraise(inputs)
+    record = make_record(
+        valuer,
+        inputs,
+        appraisal,
+        prediction,
+        request={"valuation": own_name, "party": party, "machine": machine},
+    )
+    return Valuation(
+        id=valuation_id,
+        version=1,
+        event_sequence=0,
+        subject=machine or own_name,
+        party=party,
+        machine=machine,
+        state=ValuationState.COMPUTED,
+        as_of=inputs.as_of,
+        record=record,
+        record_sha256=sha256_of(record),
+        decision_reason="",
+        decided_by="",
+        superseded_by=None,
+        issue_time=None,
+        expire_time=None,
+        create_time=at,
+        update_time=at,
+    )
+
+
+async def create_valuation(tx: Transaction, registry: Registry, valuation: Valuation) -> Valuation:
+    """Keep a computed valuation, and issue it or refer it to a validator."""
+    await store.lock_subject(tx.connection, valuation.subject)
+    await store.insert_valuation(tx.connection, valuation)
+    appraisal = appraisal_from_json(json.loads(valuation.record)["output"])
+    if appraisal.review_reasons:
+        step = VALUATION.next(valuation.state, "refer", subject=valuation.name)
+        referred = replace(valuation, state=step.target)
+        return await store.update_valuation(tx.connection, referred, at=tx.now)
+    return await _issue(tx, registry, valuation, command="issue")
+
+
+async def approve_valuation(
+    tx: Transaction,
+    registry: Registry,
+    valuation_id: UUID,
+    *,
+    etag: str,
+    decision: Decision,
+    viewer: Principal,
+) -> Valuation:
+    """Issue a valuation that is in review.
+
+    Raises:
+        NotFound, EtagMismatch, TransitionRefused: As they say.
+        OwnValuation: The validator acts for the party it was made for.
+    """
+    valuation = await _lock(tx, valuation_id, etag=etag, viewer=viewer)
+    VALUATION.next(valuation.state, "approve", subject=valuation.name)
+    _check_other_party(valuation, viewer)
+    return await _issue(tx, registry, valuation, command="approve", decision=decision)
+
+
+async def reject_valuation(
+    tx: Transaction, valuation_id: UUID, *, etag: str, decision: Decision, viewer: Principal
+) -> Valuation:
+    """Reject a valuation that is in review.
+
+    Raises:
+        NotFound, EtagMismatch, TransitionRefused: As they say.
+        OwnValuation: The validator acts for the party it was made for.
+    """
+    valuation = await _lock(tx, valuation_id, etag=etag, viewer=viewer)
+    step = VALUATION.next(valuation.state, "reject", subject=valuation.name)
+    _check_other_party(valuation, viewer)
+    rejected = valuation.decided(step.target, decision)
+    return await store.update_valuation(tx.connection, rejected, at=tx.now)
+
+
+async def revoke_valuation(
+    tx: Transaction, valuation_id: UUID, *, etag: str, decision: Decision, viewer: Principal
+) -> Valuation:
+    """Take an issued valuation back.
+
+    Raises:
+        NotFound, EtagMismatch, TransitionRefused: As they say.
+    """
+    valuation = await _lock(tx, valuation_id, etag=etag, viewer=viewer)
+    step = VALUATION.next(valuation.state, "revoke", subject=valuation.name)
+    revoked = replace(
+        valuation.decided(step.target, decision),
+        event_sequence=await store.count_event(tx.connection, valuation.subject),
+    )
+    revoked = await store.update_valuation(tx.connection, revoked, at=tx.now)
+    await tx.cancel_timers(revoked.name)
+    await tx.emit(events.revoked(revoked))
+    return revoked
+
+
+async def expire_valuation(tx: Transaction, timer: Timer) -> None:
+    """End a valuation whose days have passed; one that no longer holds stays as it is."""
+    valuation_id = UUID(timer.subject.removeprefix("valuations/"))
+    valuation = await store.lock_valuation(tx.connection, valuation_id)
+    if valuation.state is ValuationState.ISSUED:
+        step = VALUATION.next(valuation.state, "expire", subject=valuation.name)
+        expired = replace(valuation, state=step.target)
+        await store.update_valuation(tx.connection, expired, at=tx.now)
+
+
+async def get_valuation(database: Database, valuation_id: UUID, *, viewer: Principal) -> Valuation:
+    """Return a valuation that the viewer may see.
+
+    Raises:
+        NotFound: There is none, or it is another party's.
+    """
+    async with database.read() as connection:
+        valuation = await store.find_valuation(connection, valuation_id, viewer=viewer)
+    if valuation is None:
+        raise NotFound(name("valuations", valuation_id))
+    return valuation
+
+
+def curve_of(
+    registry: Registry,
+    valuation: Valuation,
+    *,
+    hours_per_year: Decimal | None,
+    months: int,
+    step_months: int,
+) -> tuple[Decimal, list[CurvePoint]]:
+    """Return the use assumed and the values over time of a valuation's machine.
+
+    Raises:
+        BuildYearUnknown, ModelNotKept, PolicyNotKept: As they say.
+        InvalidArgument: `hours_per_year` is more than a year has, or negative.
+    """
+    inputs, valuer = _past(registry, valuation)
+    if hours_per_year is None:
+        hours_per_year = valuer.hours_per_year(inputs)
+    if not 0 <= hours_per_year <= HOURS_PER_YEAR_MAX:
+        raise InvalidArgument("hours_per_year", f"must lie in 0 to {HOURS_PER_YEAR_MAX:,f} h")
+    if inputs.specification.build_year is None and months:
+        raise BuildYearUnknown(valuation.name)
+    points = points_of_curve(months, step_months)
+    return hours_per_year, valuer.curve(inputs, hours_per_year=hours_per_year, months=points)
+
+
+def replay(registry: Registry, valuation: Valuation) -> tuple[str, list[Difference]]:
+    """Recompute a valuation; return the new record's hash and where it differs from the kept one.
+
+    A kept record that no longer fits the hash it was issued under is a difference too.
+
+    Raises:
+        ModelNotKept, PolicyNotKept: What it was computed with is gone.
+    """
+    _, valuer = _past(registry, valuation)
+    recomputed = recompute(valuer, valuation.record)
+    found = differences(valuation.record, recomputed)
+    if (kept := sha256_of(valuation.record)) != valuation.record_sha256:
+        found.insert(0, ("", f'"{valuation.record_sha256}"', f'"{kept}"'))
+    return sha256_of(recomputed), found[:DIFFERENCES_MAX]
+
+
+def _past(registry: Registry, valuation: Valuation) -> tuple[Inputs, Valuer]:
+    record = json.loads(valuation.record)
+    versions = record["versions"]
+    valuer = registry.valuer(versions["model"], versions["policy"])
+    return inputs_from_json(record["inputs"]), valuer
+
+
+async def _issue(
+    tx: Transaction,
+    registry: Registry,
+    valuation: Valuation,
+    *,
+    command: str,
+    decision: Decision | None = None,
+) -> Valuation:
+    """Issue a valuation whose subject is locked; earlier ones of its party give way."""
+    step = VALUATION.next(valuation.state, command, subject=valuation.name)
+    earlier = await store.lock_superseded(
+        tx.connection, valuation.machine, valuation.party, as_of=valuation.as_of
+    )
+    for former in earlier:
+        await _supersede(tx, former, by=valuation.id)
+    expire_time = tx.now + timedelta(days=int(registry.present.policy.number("VALID_DAYS")))
+    issued = replace(
+        valuation.decided(step.target, decision) if decision else valuation,
+        state=step.target,
+        event_sequence=await store.count_event(tx.connection, valuation.subject),
+        issue_time=tx.now,
+        expire_time=expire_time,
+    )
+    issued = await store.update_valuation(tx.connection, issued, at=tx.now)
+    await tx.set_timer(EXPIRY_TIMER, issued.name, due_at=expire_time)
+    record = json.loads(issued.record)
+    await tx.emit(
+        events.issued(
+            issued, appraisal_from_json(record["output"]), model=record["versions"]["model"]
+        )
+    )
+    return issued
+
+
+async def _supersede(tx: Transaction, former: Valuation, *, by: UUID) -> None:
+    step = VALUATION.next(former.state, "supersede", subject=former.name)
+    superseded = replace(
+        former,
+        state=step.target,
+        event_sequence=await store.count_event(tx.connection, former.subject),
+        superseded_by=by,
+    )
+    superseded = await store.update_valuation(tx.connection, superseded, at=tx.now)
+    await tx.cancel_timers(former.name)
+    await tx.emit(events.superseded(superseded))
+
+
+async def _lock(tx: Transaction, valuation_id: UUID, *, etag: str, viewer: Principal) -> Valuation:
+    """Lock a valuation's subject, then the valuation.
+
+    Raises:
+        NotFound, EtagMismatch: As they say.
+    """
+    subject = await store.find_subject(tx.connection, valuation_id, viewer=viewer)
+    if subject is None:
+        raise NotFound(name("valuations", valuation_id))
+    await store.lock_subject(tx.connection, subject)
+    valuation = await store.lock_valuation(tx.connection, valuation_id)
+    check_etag(etag, valuation.version)
+    return valuation
+
+
+def _check_other_party(valuation: Valuation, viewer: Principal) -> None:
+    if viewer.party == valuation.party:
+        raise OwnValuation(valuation.name, valuation.party)

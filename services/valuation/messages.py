@@ -1,0 +1,197 @@
+"""Valuations, models and policies between the contract and Python."""
+
+import json
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+
+from ironloop.valuation.v1 import valuation_pb2
+
+from ml.residual_value.model import ResidualValueModel
+from services.kit import wire
+from services.kit.etags import etag
+from services.kit.ids import name
+from services.valuation.appraisal import CurvePoint
+from services.valuation.events import quantiles
+from services.valuation.model import Inputs, Specification, Valuation
+from services.valuation.policy import PolicyTable
+from services.valuation.record import appraisal_from_json, inputs_from_json
+
+
+def specification_from_wire(message: valuation_pb2.Specification) -> Specification:
+    """Return a specification; names the field of a number that cannot be taken."""
+    return Specification(
+        make=message.make,
+        model=message.model,
+        equipment_class=message.equipment_class,
+        build_year=message.build_year or None,
+        hours_meter=_decimal(message, "hours_meter", prefix="specification."),
+        replacement_cost_fen=_cost(message, prefix="specification."),
+    )
+
+
+def inputs_from_wire(
+    specification: Specification,
+    overrides: valuation_pb2.Overrides,
+    *,
+    as_of: date,
+    olv_weight: Decimal,
+) -> Inputs:
+    """Return what a machine is valued from, the caller's overrides applied.
+
+    Args:
+        olv_weight: The policy's, for a caller who states none.
+    """
+    hours = _decimal(overrides, "hours_meter", prefix="overrides.")
+    cost = _cost(overrides, prefix="overrides.")
+    weight = _decimal(overrides, "olv_weight", prefix="overrides.")
+    stated = {"hours_meter": hours, "replacement_cost": cost, "olv_weight": weight}
+    return Inputs(
+        specification=Specification(
+            make=specification.make,
+            model=specification.model,
+            equipment_class=specification.equipment_class,
+            build_year=specification.build_year,
+            hours_meter=specification.hours_meter if hours is None else hours,
+            replacement_cost_fen=specification.replacement_cost_fen if cost is None else cost,
+        ),
+        as_of=as_of,
+        olv_weight=olv_weight if weight is None else weight,
+        overridden=tuple(field for field, value in stated.items() if value is not None),
+    )
+
+
+def valuation_to_wire(valuation: Valuation) -> valuation_pb2.Valuation:
+    """Return a valuation as the contract shows it."""
+    record = json.loads(valuation.record)
+    inputs = inputs_from_json(record["inputs"])
+    appraisal = appraisal_from_json(record["output"])
+    specification = specification_to_wire(inputs.specification)
+    message = valuation_pb2.Valuation(
+        name=valuation.name,
+        uid=str(valuation.id),
+        etag=etag(valuation.version),
+        event_sequence=valuation.event_sequence,
+        state=wire.enum_number(
+            valuation_pb2.ValuationState, valuation.state, prefix="VALUATION_STATE_"
+        ),
+        party=valuation.party,
+        machine=valuation.machine,
+        specification=specification,
+        as_of=wire.date(valuation.as_of),
+        fmv=quantiles(appraisal.values.fmv),
+        olv=quantiles(appraisal.values.olv),
+        flv=quantiles(appraisal.values.flv),
+        grade=wire.enum_number(valuation_pb2.Grade, appraisal.grade, prefix="GRADE_"),
+        grade_rules=[
+            valuation_pb2.GradeRule(
+                code=rule.code,
+                grade=wire.enum_number(valuation_pb2.Grade, rule.grade, prefix="GRADE_"),
+                description=rule.description,
+            )
+            for rule in appraisal.grade_rules
+        ],
+        method=wire.enum_number(valuation_pb2.Method, appraisal.method, prefix="METHOD_"),
+        factors=[
+            valuation_pb2.Factor(
+                code=factor.code, value=wire.decimal(factor.value), source=factor.source
+            )
+            for factor in appraisal.factors
+        ],
+        model=name("models", record["versions"]["model"]),
+        policy=name("policies", record["versions"]["policy"]),
+        record_sha256=valuation.record_sha256,
+        review_reasons=appraisal.review_reasons,
+        decision_reason=valuation.decision_reason,
+        decided_by=valuation.decided_by,
+        create_time=wire.instant(valuation.create_time),
+        update_time=wire.instant(valuation.update_time),
+    )
+    if specification.HasField("replacement_cost"):
+        message.replacement_cost.CopyFrom(specification.replacement_cost)
+    if valuation.superseded_by is not None:
+        message.superseded_by = name("valuations", valuation.superseded_by)
+    if valuation.issue_time is not None and valuation.expire_time is not None:
+        message.issue_time.CopyFrom(wire.instant(valuation.issue_time))
+        message.expire_time.CopyFrom(wire.instant(valuation.expire_time))
+    return message
+
+
+def specification_to_wire(specification: Specification) -> valuation_pb2.Specification:
+    """Return a machine's facts as the contract shows them."""
+    message = valuation_pb2.Specification(
+        make=specification.make,
+        model=specification.model,
+        equipment_class=specification.equipment_class,
+        build_year=specification.build_year or 0,
+    )
+    if specification.hours_meter is not None:
+        message.hours_meter.CopyFrom(wire.decimal(specification.hours_meter))
+    if specification.replacement_cost_fen is not None:
+        message.replacement_cost.CopyFrom(wire.money(specification.replacement_cost_fen))
+    return message
+
+
+def curve_to_wire(
+    valuation: Valuation, hours_per_year: Decimal, points: Sequence[CurvePoint]
+) -> valuation_pb2.Curve:
+    """Return a curve as the contract shows it."""
+    versions = json.loads(valuation.record)["versions"]
+    return valuation_pb2.Curve(
+        valuation=valuation.name,
+        hours_per_year=wire.decimal(hours_per_year),
+        model=name("models", versions["model"]),
+        policy=name("policies", versions["policy"]),
+        points=[
+            valuation_pb2.CurvePoint(
+                month=point.month,
+                fmv=quantiles(point.values.fmv),
+                olv=quantiles(point.values.olv),
+                flv=quantiles(point.values.flv),
+            )
+            for point in points
+        ],
+    )
+
+
+def model_to_wire(model: ResidualValueModel, *, is_champion: bool) -> valuation_pb2.Model:
+    """Return a model version as the contract shows it."""
+    return valuation_pb2.Model(
+        name=name("models", model.version),
+        state=(
+            valuation_pb2.MODEL_STATE_CHAMPION if is_champion else valuation_pb2.MODEL_STATE_RETIRED
+        ),
+        window_start=wire.date(model.window_start),
+        window_end=wire.date(model.window_end),
+        training_rows=model.calibration.training_rows,
+        synthetic=model.calibration.synthetic,
+        sha256=model.sha256,
+    )
+
+
+def policy_to_wire(policy: PolicyTable) -> valuation_pb2.Policy:
+    """Return a policy table as the contract shows it."""
+    return valuation_pb2.Policy(
+        name=name("policies", policy.version),
+        sha256=policy.sha256,
+        lines=[
+            valuation_pb2.PolicyLine(code=line.code, value=line.value, source=line.source)
+            for line in policy.lines
+        ],
+    )
+
+
+def _decimal(
+    message: valuation_pb2.Specification | valuation_pb2.Overrides, field: str, *, prefix: str
+) -> Decimal | None:
+    if not message.HasField(field):  # type: ignore[arg-type]  # a field of either message
+        return None
+    return wire.to_decimal(getattr(message, field), field=prefix + field)
+
+
+def _cost(
+    message: valuation_pb2.Specification | valuation_pb2.Overrides, *, prefix: str
+) -> int | None:
+    if not message.HasField("replacement_cost"):
+        return None
+    return wire.fen(message.replacement_cost, field=prefix + "replacement_cost", positive=True)

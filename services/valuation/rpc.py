@@ -1,0 +1,266 @@
+"""The contract of valuation: protobuf to arguments and back, nothing else."""
+
+from typing import Any, TypeAlias
+
+from ironloop.valuation.v1 import valuation_pb2, valuation_pb2_grpc
+
+from services.kit import wire
+from services.kit.errors import DomainError, NotFound
+from services.kit.ids import parse_name
+from services.kit.principals import principal
+from services.kit.runtime import Runtime
+from services.kit.transaction import Transaction
+from services.valuation import handlers, messages, store
+from services.valuation.model import Decision, Valuation
+from services.valuation.registry import Registry
+
+CURVE_STEP_MONTHS = 3
+CURRENT = "current"
+
+_Decided: TypeAlias = (
+    valuation_pb2.ApproveValuationRequest
+    | valuation_pb2.RejectValuationRequest
+    | valuation_pb2.RevokeValuationRequest
+)
+
+
+class ValuationRpc(valuation_pb2_grpc.ValuationServiceServicer):
+    """Serves ironloop.valuation.v1.ValuationService."""
+
+    def __init__(self, runtime: Runtime, registry: Registry) -> None:
+        self._runtime = runtime
+        self._database = runtime.database
+        self._commands = runtime.commands
+        self._pages = runtime.pages
+        self._registry = registry
+
+    async def CreateValuation(
+        self, request: valuation_pb2.CreateValuationRequest, context: Any
+    ) -> valuation_pb2.Valuation:
+        """Value a machine.
+
+        The registry is asked and the values are computed before the transaction; a retry finds
+        the stored answer and asks nobody.
+        """
+        stored: valuation_pb2.Valuation | None = await self._commands.find_answer(request)
+        if stored is not None:
+            return stored
+        computed: Valuation | DomainError
+        try:
+            computed = await self._compute(request)
+        except DomainError as refusal:
+            if not refusal.is_definite:
+                raise
+            computed = refusal
+
+        async def work(tx: Transaction) -> valuation_pb2.Valuation:
+            if isinstance(computed, DomainError):
+                raise computed
+            return messages.valuation_to_wire(
+                await handlers.create_valuation(tx, self._registry, computed)
+            )
+
+        return await self._commands.run(request, work)
+
+    async def GetValuation(
+        self, request: valuation_pb2.GetValuationRequest, context: Any
+    ) -> valuation_pb2.Valuation:
+        """Return a valuation."""
+        return messages.valuation_to_wire(await self._get(request.name))
+
+    async def ListValuations(
+        self, request: valuation_pb2.ListValuationsRequest, context: Any
+    ) -> valuation_pb2.ListValuationsResponse:
+        """List valuations, the newest first."""
+        page = self._pages.open(request)
+        async with self._database.read() as connection:
+            rows = await store.list_valuations(
+                connection,
+                viewer=principal(),
+                machine=request.machine or None,
+                state=(
+                    wire.enum_name(
+                        valuation_pb2.ValuationState, request.state, prefix="VALUATION_STATE_"
+                    )
+                    if request.state
+                    else None
+                ),
+                after=page.after,
+                limit=page.limit + 1,
+            )
+        kept, token = self._pages.cut(
+            request, page, rows, key=lambda row: (row.create_time, row.id)
+        )
+        return valuation_pb2.ListValuationsResponse(
+            valuations=[messages.valuation_to_wire(row) for row in kept], next_page_token=token
+        )
+
+    async def GetCurve(
+        self, request: valuation_pb2.GetCurveRequest, context: Any
+    ) -> valuation_pb2.Curve:
+        """Return a valuation's machine's values over time."""
+        valuation = await self._get(request.valuation, field="valuation")
+        hours_per_year, points = handlers.curve_of(
+            self._registry,
+            valuation,
+            hours_per_year=(
+                wire.to_decimal(request.hours_per_year, field="hours_per_year")
+                if request.HasField("hours_per_year")
+                else None
+            ),
+            months=request.months,
+            step_months=request.step_months or CURVE_STEP_MONTHS,
+        )
+        return messages.curve_to_wire(valuation, hours_per_year, points)
+
+    async def ReplayValuation(
+        self, request: valuation_pb2.ReplayValuationRequest, context: Any
+    ) -> valuation_pb2.ReplayValuationResponse:
+        """Recompute a valuation and compare."""
+        valuation = await self._get(request.name)
+        recomputed_sha256, differences = handlers.replay(self._registry, valuation)
+        return valuation_pb2.ReplayValuationResponse(
+            outcome=(
+                valuation_pb2.REPLAY_OUTCOME_MISMATCH
+                if differences
+                else valuation_pb2.REPLAY_OUTCOME_MATCH
+            ),
+            kept_sha256=valuation.record_sha256,
+            recomputed_sha256=recomputed_sha256,
+            differences=[
+                valuation_pb2.ReplayDifference(path=path, kept=kept, recomputed=recomputed)
+                for path, kept, recomputed in differences
+            ],
+            record=valuation.record,
+        )
+
+    async def ApproveValuation(
+        self, request: valuation_pb2.ApproveValuationRequest, context: Any
+    ) -> valuation_pb2.Valuation:
+        """Issue a valuation that is in review."""
+
+        async def work(tx: Transaction) -> valuation_pb2.Valuation:
+            return messages.valuation_to_wire(
+                await handlers.approve_valuation(
+                    tx,
+                    self._registry,
+                    parse_name(request.name, "valuations"),
+                    etag=request.etag,
+                    decision=_decision(request),
+                    viewer=principal(),
+                )
+            )
+
+        return await self._commands.run(request, work)
+
+    async def RejectValuation(
+        self, request: valuation_pb2.RejectValuationRequest, context: Any
+    ) -> valuation_pb2.Valuation:
+        """Reject a valuation that is in review."""
+
+        async def work(tx: Transaction) -> valuation_pb2.Valuation:
+            return messages.valuation_to_wire(
+                await handlers.reject_valuation(
+                    tx,
+                    parse_name(request.name, "valuations"),
+                    etag=request.etag,
+                    decision=_decision(request),
+                    viewer=principal(),
+                )
+            )
+
+        return await self._commands.run(request, work)
+
+    async def RevokeValuation(
+        self, request: valuation_pb2.RevokeValuationRequest, context: Any
+    ) -> valuation_pb2.Valuation:
+        """Take an issued valuation back."""
+
+        async def work(tx: Transaction) -> valuation_pb2.Valuation:
+            return messages.valuation_to_wire(
+                await handlers.revoke_valuation(
+                    tx,
+                    parse_name(request.name, "valuations"),
+                    etag=request.etag,
+                    decision=_decision(request),
+                    viewer=principal(),
+                )
+            )
+
+        return await self._commands.run(request, work)
+
+    async def ListModels(
+        self, request: valuation_pb2.ListModelsRequest, context: Any
+    ) -> valuation_pb2.ListModelsResponse:
+        """List the model versions, the newest first."""
+        page = self._pages.open(request)
+        rows = self._registry.list_models(after=page.after, limit=page.limit + 1)
+        kept, token = self._pages.cut(request, page, rows, key=self._registry.model_key)
+        return valuation_pb2.ListModelsResponse(
+            models=[
+                messages.model_to_wire(model, is_champion=self._registry.is_champion(model))
+                for model in kept
+            ],
+            next_page_token=token,
+        )
+
+    async def GetModelCard(
+        self, request: valuation_pb2.GetModelCardRequest, context: Any
+    ) -> valuation_pb2.ModelCard:
+        """Return a model's card."""
+        model = self._registry.models.get(request.name.removeprefix("models/"))
+        if model is None:
+            raise NotFound(request.name)
+        return valuation_pb2.ModelCard(
+            model=messages.model_to_wire(model, is_champion=self._registry.is_champion(model)),
+            markdown=model.card,
+            evaluation_json=model.evaluation,
+        )
+
+    async def GetPolicy(
+        self, request: valuation_pb2.GetPolicyRequest, context: Any
+    ) -> valuation_pb2.Policy:
+        """Return a policy table."""
+        version = request.name.removeprefix("policies/")
+        policies = self._registry.policies
+        policy = self._registry.present.policy if version == CURRENT else policies.get(version)
+        if policy is None:
+            raise NotFound(request.name)
+        return messages.policy_to_wire(policy)
+
+    async def _compute(self, request: valuation_pb2.CreateValuationRequest) -> Valuation:
+        """Return what a request's machine is worth; nothing is written.
+
+        Raises:
+            DomainError: As the contract says.
+        """
+        viewer, valuer = principal(), self._registry.present
+        party = handlers.valued_party(viewer, request.party)
+        today = self._runtime.clock.today()
+        if request.machine:
+            specification = await handlers.read_machine(
+                self._runtime, request.machine, viewer=viewer
+            )
+        else:
+            specification = messages.specification_from_wire(request.specification)
+        inputs = messages.inputs_from_wire(
+            specification,
+            request.overrides,
+            as_of=wire.to_date(request.as_of, field="as_of")
+            if request.HasField("as_of")
+            else today,
+            olv_weight=valuer.policy.number("OLV_WEIGHT"),
+        )
+        handlers.check_inputs(inputs, today=today, registered=bool(request.machine))
+        return handlers.compute(
+            valuer, inputs, party=party, machine=request.machine, at=self._runtime.clock.now()
+        )
+
+    async def _get(self, resource: str, *, field: str = "name") -> Valuation:
+        return await handlers.get_valuation(
+            self._database, parse_name(resource, "valuations", field=field), viewer=principal()
+        )
+
+
+def _decision(request: _Decided) -> Decision:
+    return Decision(request.reason, principal().actor)
