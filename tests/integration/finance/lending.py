@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import asyncpg
+import grpc
 from google.type import money_pb2
 from ironloop.common.v1 import common_pb2
 from ironloop.finance.v1 import finance_pb2, finance_pb2_grpc
@@ -25,6 +26,7 @@ from tests.support.world import Actor, World
 
 WITHIN_S = 30.0
 POLL_S = 0.01
+OF_THE_MOMENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED)
 WE_7_FEN = 462_400_00
 
 T = TypeVar("T")
@@ -59,6 +61,22 @@ async def eventually(look: Callable[[], Awaitable[T]], expected: T) -> None:
     deadline = time.monotonic() + WITHIN_S
     while (seen := await look()) != expected:
         assert time.monotonic() < deadline, f"still {seen}, not {expected}"
+        await asyncio.sleep(POLL_S)
+
+
+async def insisted(call: Callable[[], Awaitable[T]]) -> T:
+    """Call again for as long as the refusal is one of the moment (UNAVAILABLE, ABORTED).
+
+    Raises:
+        AioRpcError: Another refusal, or still one of the moment after half a minute.
+    """
+    deadline = time.monotonic() + WITHIN_S
+    while True:
+        try:
+            return await call()
+        except grpc.aio.AioRpcError as error:
+            if error.code() not in OF_THE_MOMENT or time.monotonic() > deadline:
+                raise
         await asyncio.sleep(POLL_S)
 
 
