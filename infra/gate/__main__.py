@@ -20,6 +20,7 @@ CHECKS = (
     Check("buf-breaking", proto.breaking),
     Check("migrations", program("squawk", "services/*/migrations/*.sql")),
     Check("manifests", manifests.check),
+    Check("events-page", program("python", "-m", "infra.gate.events_page", "--check")),
     Check("leaks", leaks.check),
 )
 

@@ -68,10 +68,11 @@ def _part_of(topology: Topology, names: list[str]) -> Topology:
     known = [service.name for service in topology.services]
     if unknown := sorted(set(names) - set(known)):
         raise StartFailed(f"no service {', '.join(unknown)}; there are {', '.join(known)}")
-    rooms = {name for name in known if (paths.ROOT / "services" / name / "definition.py").exists()}
-    for name in sorted(set(known) - rooms):
-        print(f"  {name} is not built yet and not started", flush=True)
-    return topology.part(set(names or known) & rooms)
+    part = topology.part(names or known)
+    for service in part.services:
+        if not (paths.ROOT / "services" / service.name / "definition.py").exists():
+            raise StartFailed(f"the topology names {service.name}, and services/ has no such room")
+    return part
 
 
 def _bring_up(topology: Topology, started: list[Process]) -> None:

@@ -34,9 +34,9 @@ def test_a_service_can_call_whom_its_code_calls(service: Service) -> None:
     assert called - {TOPOLOGY.issuer.name} == set(service.calls)
 
 
-def test_every_room_with_a_definition_is_in_the_topology() -> None:
+def test_the_topology_has_every_room_with_a_definition_and_no_other() -> None:
     rooms = {path.parent.name for path in (ROOT / "services").glob("*/definition.py")}
-    assert rooms <= set(NAMES)
+    assert rooms == set(NAMES)
 
 
 def test_only_the_issuer_learns_every_service_s_secret(credentials: Credentials) -> None:
