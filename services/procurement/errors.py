@@ -29,15 +29,6 @@ class SellersDiffer(PreconditionFailed):
         )
 
 
-class OwnListing(PreconditionFailed):
-    """Nobody buys from oneself."""
-
-    reason = "OWN_LISTING"
-
-    def __init__(self, listing: str) -> None:
-        super().__init__(f"{listing} is your own", subject=listing)
-
-
 class PriceChanged(PreconditionFailed):
     """The total is not the one that the buyer saw."""
 

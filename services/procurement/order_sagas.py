@@ -15,7 +15,7 @@ from services.kit.sagas import Facts, Saga, SagaKind, Step
 from services.kit.transaction import Transaction
 from services.procurement import clients, unwind_handlers
 from services.procurement import order_handlers as handlers
-from services.procurement.errors import HeldUp, OwnListing, PriceChanged, SellersDiffer
+from services.procurement.errors import HeldUp, PriceChanged, SellersDiffer
 from services.procurement.order_model import Address, Document, OrderLine
 from services.procurement.order_wire import order_to_wire
 
@@ -35,7 +35,7 @@ async def reserve_listings(runtime: Runtime, saga: Saga) -> Facts:
 
     Raises:
         PeerRefused: A listing cannot be reserved.
-        SellersDiffer, OwnListing, PriceChanged: As they say.
+        SellersDiffer, PriceChanged: As they say.
     """
     listings = await clients.all_of(
         clients.reserve_listing(
@@ -46,8 +46,6 @@ async def reserve_listings(runtime: Runtime, saga: Saga) -> Facts:
     sellers = sorted({listing.seller for listing in listings})
     if len(sellers) > 1:
         raise SellersDiffer(sellers)
-    if sellers[0] == saga.facts["buyer"]:
-        raise OwnListing(listings[0].name)
     prices = [
         wire.fen(listing.agreed_price, field="agreed_price", positive=True) for listing in listings
     ]

@@ -99,6 +99,7 @@ class Trade:
             "equipment_class": machines_pb2.EQUIPMENT_CLASS_HYDRAULIC_EXCAVATOR,
             "build_year": 2022,
             "hours_meter": wire.decimal(Decimal("3250.5")),
+            "replacement_cost": wire.money(120_000_000),
         } | facts
         made = await self._machines(seller).CreateMachine(
             machines_pb2.CreateMachineRequest(
