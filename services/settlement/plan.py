@@ -6,7 +6,7 @@ check of their own. Chains that touch another account, and whatever is not a pla
 go through the model one by one, in order. Which of the two a chain takes changes no outcome.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +29,14 @@ from services.settlement.transfer import (
     flaw,
 )
 
-_IDLE = Flags.FROZEN | Flags.CLOSED
+# Plain integers: this file is the inner loop, and enums cost more than all else in it.
+_IDLE = int(Flags.FROZEN | Flags.CLOSED)
+_DEBITS_LIMITED = int(Flags.DEBITS_MUST_NOT_EXCEED_CREDITS)
+_CREDITS_LIMITED = int(Flags.CREDITS_MUST_NOT_EXCEED_DEBITS)
+_POSTED = int(TransferKind.POSTED)
+_PENDING = int(TransferKind.PENDING)
+_POST_PENDING = int(TransferKind.POST_PENDING)
+_CREATED = ResultCode.CREATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +78,19 @@ def plan_expiry(state: State, rows: Sequence[Transfer], *, at: datetime) -> Plan
 
 def _plain_chains(state: State, batch: Sequence[Chain], window: IdWindow) -> list[bool]:
     """Return for each chain whether it succeeds whatever the others do."""
-    uses: Counter[UUID] = Counter()
+    used: set[UUID] = set()
+    ordered = state.posted.keys() | state.refused.keys()  # ids whose chains keep their order
     debits: defaultdict[int, int] = defaultdict(int)
     credits_: defaultdict[int, int] = defaultdict(int)
     for chain in batch:
         for row in chain.rows:
-            uses[row.id] += 1
+            if row.id in used:
+                ordered.add(row.id)
+            used.add(row.id)
             if row.pending_id is not None:
-                uses[row.pending_id] += 1
+                ordered.add(row.pending_id)
             if row.code == REVERSAL and (original := reversed_id(row)) is not None:
-                uses[original] += 1
+                ordered.add(original)
             if row.kind in OPENING and row.amount_fen > 0:
                 debits[row.debit_account] += row.amount_fen
                 credits_[row.credit_account] += row.amount_fen
@@ -89,35 +99,36 @@ def _plain_chains(state: State, batch: Sequence[Chain], window: IdWindow) -> lis
         for account in state.accounts.values()
         if _is_safe(account, debits.get(account.id, 0), credits_.get(account.id, 0))
     }
-    known = state.posted.keys() | state.refused.keys()
-    return [
-        chain.is_closed
-        and all(
+
+    def is_plain(row: Transfer) -> bool:
+        return (
             row.debit_account in safe
             and row.credit_account in safe
-            and uses[row.id] == 1
-            and row.id not in known
+            and row.id not in ordered
             and row.kind in OPENING
             and row.code != REVERSAL
             and flaw(row) is None
             and window.flaw(row.id) is None
-            for row in chain.rows
         )
+
+    return [
+        chain.is_closed
+        and (is_plain(chain.rows[0]) if len(chain.rows) == 1 else all(map(is_plain, chain.rows)))
         for chain in batch
     ]
 
 
 def _is_safe(account: Account, debits_fen: int, credits_fen: int) -> bool:
     """Whether no order of a batch with these sums can make this account refuse."""
-    debits = account.debits_posted + account.debits_pending + debits_fen
-    credits_ = account.credits_posted + account.credits_pending + credits_fen
-    flags = account.flags
+    _, flags, debits_pending, credits_pending, debits_posted, credits_posted = account
+    debits = debits_posted + debits_pending + debits_fen
+    credits_ = credits_posted + credits_pending + credits_fen
     return not (
         flags & _IDLE
         or debits > SUM_FEN_MAX
         or credits_ > SUM_FEN_MAX
-        or (flags & Flags.DEBITS_MUST_NOT_EXCEED_CREDITS and debits > account.credits_posted)
-        or (flags & Flags.CREDITS_MUST_NOT_EXCEED_DEBITS and credits_ > account.debits_posted)
+        or (flags & _DEBITS_LIMITED and debits > credits_posted)
+        or (flags & _CREDITS_LIMITED and credits_ > debits_posted)
     )
 
 
@@ -144,7 +155,7 @@ def _number(
     for item in found:
         if isinstance(item, Transfer):
             row, released_fen = item, 0
-        elif item.code is ResultCode.CREATED:
+        elif item.code is _CREATED:
             assert item.posted is not None
             row, released_fen = item.posted.transfer, item.posted.released_fen
         else:
@@ -156,11 +167,11 @@ def _number(
         debit, credit = standing.after(row, released_fen)
         posted = Posted(row, number, released_fen, at, debit, credit)
         created[row.id] = posted
-        outcomes.append(Outcome(row.id, ResultCode.CREATED, posted))
+        outcomes.append(Outcome(row.id, _CREATED, posted))
     holds = {
         posted.transfer.id: open_hold(posted, ledger=state.ledger)
         for posted in created.values()
-        if posted.transfer.kind == TransferKind.PENDING
+        if posted.transfer.kind == _PENDING
     } | {key: hold for key, hold in after.holds.items() if hold is not state.holds.get(key)}
     return Plan(
         outcomes,
@@ -185,16 +196,16 @@ class _Standing:
         debit = self._sums.get(row.debit_account) or self._take(row.debit_account)
         credit = self._sums.get(row.credit_account) or self._take(row.credit_account)
         amount_fen, kind = row.amount_fen, row.kind
-        if kind == TransferKind.POSTED:
+        if kind == _POSTED:
             debit[2] += amount_fen
             credit[3] += amount_fen
-        elif kind == TransferKind.PENDING:
+        elif kind == _PENDING:
             debit[0] += amount_fen
             credit[1] += amount_fen
         else:
             debit[0] -= released_fen
             credit[1] -= released_fen
-            if kind == TransferKind.POST_PENDING:
+            if kind == _POST_PENDING:
                 debit[2] += amount_fen
                 credit[3] += amount_fen
         debit_fen = debit[3] - debit[2]

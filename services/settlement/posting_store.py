@@ -1,12 +1,15 @@
 """SQL of posting: what a batch reads under its locks, and what it writes."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
+import asyncpg
+
 from services.kit.connection import Connection, Row
 from services.settlement.account import Account, Ledger
+from services.settlement.copy_form import COLUMNS, copy_form
 from services.settlement.model import Hold, HoldState
 from services.settlement.transfer import (
     IdWindow,
@@ -120,59 +123,24 @@ async def read_oldest_ms(connection: Connection) -> int:
 
 async def insert_transfers(
     connection: Connection, created: Sequence[Posted], *, ledger: int, at: datetime
-) -> tuple[dict[int, tuple[int, ...]], bytes]:
-    """Write transfers and move the sums of their accounts.
+) -> bytes:
+    """Write transfers, which moves their accounts, and return the digest of the batch.
 
-    Returns:
-        The sums that the accounts have now, by number; and the digest of the batch.
+    Raises:
+        LedgerBroken: The accounts would not come to stand as planned.
     """
-    digests = [digest_of(posted) for posted in created]
-    rows = await connection.fetch(
-        _INSERT_TRANSFERS,
-        ledger,
-        at,
-        *zip(*(posted.transfer for posted in created), strict=True),
-        [posted.number for posted in created],
-        [posted.released_fen for posted in created],
-        *zip(*(posted.debit for posted in created), strict=True),
-        *zip(*(posted.credit for posted in created), strict=True),
-        digests,
-    )
-    return {row[0]: tuple(row)[1:] for row in rows}, batch_digest(digests)
+    digests, content = copy_form(created, ledger=ledger, at=at)
 
+    async def once() -> AsyncIterator[bytes]:
+        yield content
 
-_INSERT_TRANSFERS = """
-with added as (
-    insert into transfer
-        (ledger, event_at, id, txn, kind, debit_account, credit_account, amount, pending_id,
-         timeout_s, linked, code, purpose, memo, number, released, debit_balance,
-         debit_available, credit_balance, credit_available, digest)
-    select $1, $2, * from unnest(
-        $3::uuid[], $4::uuid[], $5::smallint[], $6::bigint[], $7::bigint[], $8::bigint[],
-        $9::uuid[], $10::int[], $11::boolean[], $12::smallint[], $13::text[], $14::text[],
-        $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[],
-        $20::bigint[], $21::bytea[])
-    returning debit_account, credit_account,
-        case when kind in (1, 3) then amount else 0 end as posted,
-        case kind when 1 then 0 when 2 then amount else -released end as held
-), delta as (
-    select account, sum(debit_held)::bigint as debit_held, sum(credit_held)::bigint as credit_held,
-        sum(debit_posted)::bigint as debit_posted, sum(credit_posted)::bigint as credit_posted
-    from (
-        select debit_account, held, 0, posted, 0 from added
-        union all
-        select credit_account, 0, held, 0, posted from added
-    ) as side (account, debit_held, credit_held, debit_posted, credit_posted)
-    group by account
-)
-update account a set
-    debits_pending = debits_pending + debit_held,
-    credits_pending = credits_pending + credit_held,
-    debits_posted = debits_posted + debit_posted,
-    credits_posted = credits_posted + credit_posted
-from delta where a.id = delta.account
-returning a.id, debits_pending, credits_pending, debits_posted, credits_posted
-"""
+    try:
+        await connection.copy_to_table("transfer", source=once(), columns=COLUMNS, format="binary")
+    except asyncpg.IntegrityConstraintViolationError as error:
+        if isinstance(error, asyncpg.UniqueViolationError):
+            raise
+        raise LedgerBroken(str(error)) from error
+    return hashlib.sha256(b"".join(digests)).digest()
 
 
 async def insert_holds(connection: Connection, holds: Sequence[Hold]) -> None:
@@ -265,24 +233,6 @@ async def advance_ledger(
         at,
         digest,
     )
-
-
-def digest_of(posted: Posted) -> bytes:
-    """Return 16 bytes of the SHA-256 of a transfer as it rests; `verify` makes the same in SQL."""
-    row = posted.transfer
-    content = (
-        f"{posted.number}|{row.id}|{row.txn}|{row.kind:d}|{row.debit_account}|"
-        f"{row.credit_account}|{row.amount_fen}|{posted.released_fen}|{row.pending_id or ''}|"
-        f"{row.timeout_s}|{row.linked:d}|{row.code:d}|{posted.debit.balance_fen}|"
-        f"{posted.debit.available_fen}|{posted.credit.balance_fen}|"
-        f"{posted.credit.available_fen}|{row.purpose}\0{row.memo}"
-    )
-    return hashlib.sha256(content.encode()).digest()[:16]
-
-
-def batch_digest(digests: Iterable[bytes]) -> bytes:
-    """Return the SHA-256 of a commit's digests in the order of their numbers."""
-    return hashlib.sha256(b"".join(digests)).digest()
 
 
 def id_window(oldest_ms: int, *instants: datetime, ahead_ms: int) -> IdWindow:

@@ -5,7 +5,6 @@ holds them equal.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 from typing import NamedTuple
@@ -19,6 +18,7 @@ MEMO_CHARACTERS_MAX = 200
 # What stands in the place of a text that is no UUID. RFC 9562's Max UUID has no version, so no
 # row that carries it is ever accepted.
 MALFORMED = UUID(int=(1 << 128) - 1)
+_TIME_BYTES = 6
 REPLACEMENT = "\ufffd"  # stands in the place of a NUL, which PostgreSQL cannot store
 
 
@@ -174,26 +174,32 @@ class Outcome(NamedTuple):
     posted: Posted | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class IdWindow:
     """The times that an id may carry, in milliseconds since 1970, both ends included."""
 
-    oldest_ms: int
-    newest_ms: int
+    __slots__ = ("_newest", "_oldest")
+
+    def __init__(self, oldest_ms: int, newest_ms: int) -> None:
+        self._oldest = oldest_ms.to_bytes(_TIME_BYTES)
+        self._newest = newest_ms.to_bytes(_TIME_BYTES)
 
     def flaw(self, identifier: UUID) -> ResultCode | None:
         """Return what is wrong with an id, or None."""
-        if identifier.version not in (7, 8):
+        # RFC 9562, sections 5.7 and 5.8: 48 bits of time, then the version; the variant is 10.
+        content = identifier.bytes
+        if not (0x70 <= content[6] < 0x90 and 0x80 <= content[8] < 0xC0):
             return ResultCode.ID_MALFORMED
-        made_at_ms = identifier.int >> 80
-        if made_at_ms < self.oldest_ms:
-            return ResultCode.ID_TOO_OLD
-        return ResultCode.ID_TOO_FAR_AHEAD if made_at_ms > self.newest_ms else None
+        made_at = content[:_TIME_BYTES]
+        if self._oldest <= made_at <= self._newest:
+            return None
+        too_old = made_at < self._oldest
+        return ResultCode.ID_TOO_OLD if too_old else ResultCode.ID_TOO_FAR_AHEAD
 
 
 def flaw(transfer: Transfer) -> ResultCode | None:  # noqa: PLR0911  (one return a rule)
     """Return what is wrong with a row by itself, whatever the ledger holds, or None."""
-    if transfer.kind not in OPENING and transfer.kind not in RESOLVING:
+    kind = transfer.kind
+    if kind not in OPENING and kind not in RESOLVING:
         return ResultCode.KIND_UNSUPPORTED
     if transfer.code not in TRANSFER_CODES:
         return ResultCode.CODE_UNSUPPORTED
@@ -203,7 +209,7 @@ def flaw(transfer: Transfer) -> ResultCode | None:  # noqa: PLR0911  (one return
         return ResultCode.PURPOSE_MALFORMED
     if len(transfer.memo) > MEMO_CHARACTERS_MAX or REPLACEMENT in transfer.memo:
         return ResultCode.MEMO_MALFORMED
-    if transfer.kind in OPENING:
+    if kind in OPENING:
         return _opening_flaw(transfer)
     return _resolving_flaw(transfer)
 
@@ -217,11 +223,12 @@ def _opening_flaw(transfer: Transfer) -> ResultCode | None:  # noqa: PLR0911
         return ResultCode.SAME_ACCOUNT
     if transfer.pending_id is not None:
         return ResultCode.PENDING_ID_NOT_ALLOWED
-    if transfer.timeout_s and transfer.kind != TransferKind.PENDING:
+    if not transfer.timeout_s:
+        return None
+    if transfer.kind != TransferKind.PENDING:
         return ResultCode.TIMEOUT_NOT_ALLOWED
-    if not 0 <= transfer.timeout_s <= TIMEOUT_S_MAX:
-        return ResultCode.TIMEOUT_OUT_OF_RANGE
-    return None
+    in_range = 0 <= transfer.timeout_s <= TIMEOUT_S_MAX
+    return None if in_range else ResultCode.TIMEOUT_OUT_OF_RANGE
 
 
 def _resolving_flaw(transfer: Transfer) -> ResultCode | None:

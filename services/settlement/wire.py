@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from asyncpg.pgproto import pgproto
 from ironloop.settlement.v1 import settlement_pb2
 
 from services.kit import wire
@@ -196,7 +197,7 @@ def _uuid(text: str) -> UUID:
     if len(text) != _UUID_LENGTH:
         return MALFORMED
     try:
-        identifier = UUID(text)
+        identifier: UUID = pgproto.UUID(text)  # the driver's own, ten times as fast to parse
     except ValueError:
         return MALFORMED
     return identifier if str(identifier) == text else MALFORMED

@@ -42,26 +42,6 @@ create unique index account_key on account (ledger, code, owner, reference) null
 create index account_owner on account (owner, id);
 create index account_reference on account (reference, id) where reference <> '';
 
--- Whatever changes balances changes debits and credits by the same sums, statement by statement.
-create function account_sums_are_equal() returns trigger language plpgsql as $$
-declare
-    posted numeric;
-    pending numeric;
-begin
-    select sum(n.debits_posted - o.debits_posted - n.credits_posted + o.credits_posted),
-           sum(n.debits_pending - o.debits_pending - n.credits_pending + o.credits_pending)
-    into posted, pending
-    from new_row n join old_row o using (id);
-    if posted <> 0 or pending <> 0 then
-        raise exception 'debits and credits would differ by % posted and % pending',
-            posted, pending using errcode = 'check_violation', constraint = 'account_sums';
-    end if;
-    return null;
-end $$;
-create trigger account_sums after update on account
-    referencing old table as old_row new table as new_row
-    for each statement execute function account_sums_are_equal();
-
 -- The ledger itself. It is only ever added to.
 create table transfer (
     id uuid not null,
@@ -93,6 +73,61 @@ create index transfer_credit on transfer (credit_account, number);
 -- Numbers rise with time, so that a summary per range of pages finds them.
 create index transfer_number on transfer using brin (number) with (pages_per_range = 16);
 create table transfer_default partition of transfer default;
+
+-- Accounts move by transfers and by nothing else: the service has no right to change a balance.
+-- Each account must come to stand as the plan says, which its last transfer here carries, and
+-- debits must have changed by as much as credits; else nothing is committed.
+create function move_accounts() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+    wrong bigint;
+    posted numeric;
+    pending numeric;
+begin
+    with side as (
+        select debit_account as account, max(number) as last,
+            sum(case kind when 1 then 0 when 2 then amount else -released end) as debit_held,
+            0 as credit_held,
+            sum(case when kind in (1, 3) then amount else 0 end) as debit_posted,
+            0 as credit_posted
+        from added group by debit_account
+        union all
+        select credit_account, max(number),
+            0, sum(case kind when 1 then 0 when 2 then amount else -released end),
+            0, sum(case when kind in (1, 3) then amount else 0 end)
+        from added group by credit_account
+    ), delta as (
+        select account, max(last) as last, sum(debit_held)::bigint as debit_held,
+            sum(credit_held)::bigint as credit_held, sum(debit_posted)::bigint as debit_posted,
+            sum(credit_posted)::bigint as credit_posted
+        from side group by account
+    ), moved as (
+        update account a set
+            debits_pending = a.debits_pending + debit_held,
+            credits_pending = a.credits_pending + credit_held,
+            debits_posted = a.debits_posted + debit_posted,
+            credits_posted = a.credits_posted + credit_posted
+        from delta where a.id = delta.account
+        returning with (old as o, new as n)
+            a.id, delta.last, n.credits_posted - n.debits_posted as balance,
+            n.debits_pending as held,
+            n.debits_posted - o.debits_posted - n.credits_posted + o.credits_posted as posted,
+            n.debits_pending - o.debits_pending - n.credits_pending + o.credits_pending as pending
+    )
+    select count(*) filter (where case when a.debit_account = m.id
+            then balance <> debit_balance or balance - held <> debit_available
+            else balance <> credit_balance or balance - held <> credit_available end),
+        sum(m.posted), sum(m.pending)
+    into wrong, posted, pending from moved m join added a on a.number = m.last;
+    if wrong <> 0 or posted <> 0 or pending <> 0 then
+        raise exception '% accounts would not stand as planned; debits and credits would differ '
+            'by % posted and % pending', wrong, posted, pending
+            using errcode = 'integrity_constraint_violation';
+    end if;
+    return null;
+end $$;
+create trigger transfer_moves_accounts after insert on transfer
+    referencing new table as added for each statement execute function move_accounts();
 
 -- Which months of ids have a partition of their own. Ids below the oldest attached one are too old.
 create table transfer_partition (
@@ -197,8 +232,7 @@ revoke update, delete on transfer, transfer_default, transfer_partition, rejecti
     ledger_commit from ironloop_settlement;
 revoke insert on transfer_default, transfer_partition from ironloop_settlement;
 revoke update, delete on account, ledger, hold from ironloop_settlement;
-grant update (flags, version, update_time, debits_pending, credits_pending, debits_posted,
-    credits_posted) on account to ironloop_settlement;
+grant update (flags, version, update_time) on account to ironloop_settlement;
 grant update (event_sequence, commit_count, transfer_count, last_event_at)
     on ledger to ironloop_settlement;
 grant update (state, resolved_by) on hold to ironloop_settlement;
