@@ -1,0 +1,291 @@
+"""The elements of a machine's snapshot as a table: how each is read and how it is written.
+
+Names of the standard as seen in pages; those marked [GK] come from general knowledge of it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from services.iso15143 import values
+from services.iso15143.errors import Unreadable
+from services.iso15143.model import (
+    Count,
+    Engine,
+    Fault,
+    Header,
+    Hours,
+    Level,
+    Location,
+    Quantity,
+    Share,
+    Switch,
+)
+from services.iso15143.tree import Node
+
+PIN_LENGTH = 17  # ISO 10261 and ISO 3779
+Parts = list[tuple[str, str]]  # (element, text), in the order of the standard
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One element.
+
+    Attributes:
+        tag: Its name in XML; read whatever the case, and by `aliases`.
+        attribute: Where `Equipment` keeps it.
+        read: Node to value; raises Unreadable.
+        write: Value to its parts; the instant is written by the writer.
+        many: Whether a machine may have several.
+    """
+
+    tag: str
+    attribute: str
+    read: Callable[[Node], Any]
+    write: Callable[[Any], Parts]
+    aliases: tuple[str, ...] = ()
+    many: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name under which it is read."""
+        return (self.tag.lower(), *self.aliases)
+
+
+def read_header(node: Node | None) -> Header:
+    """Return which machine a row is about.
+
+    Raises:
+        Unreadable: It names none, or a value of it cannot be read.
+    """
+    if node is None:
+        raise Unreadable("is missing")
+    serial_number = values.text(node.first("serialnumber"))
+    pin = values.text(node.first("pin"))
+    equipment_id = values.text(node.first("equipmentid")) or serial_number or pin
+    if equipment_id is None:
+        raise Unreadable("names neither EquipmentID nor SerialNumber nor PIN")
+    return Header(
+        equipment_id=equipment_id,
+        oem_name=values.text(node.first("oemname")),
+        model=values.text(node.first("model")),
+        serial_number=serial_number,
+        pin=None if pin == serial_number and len(pin or "") != PIN_LENGTH else pin,
+        unit_install_time=values.instant(node.first("unitinstalldatetime")),
+    )
+
+
+def write_header(header: Header) -> Parts:
+    """Return a header's parts."""
+    parts = [
+        ("UnitInstallDateTime", header.unit_install_time and stamp(header.unit_install_time)),
+        ("OEMName", header.oem_name),
+        ("Model", header.model),
+        ("EquipmentID", header.equipment_id),
+        ("SerialNumber", header.serial_number),
+        ("PIN", header.pin),
+    ]
+    return [(tag, value) for tag, value in parts if value]
+
+
+def stamp(moment: datetime) -> str:
+    """Return an instant as pages write it."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def plain(value: Decimal) -> str:
+    """Return a number in plain notation."""
+    return f"{value:f}"
+
+
+def _read_at(node: Node) -> datetime | None:
+    return values.instant(node.first("datetime"))
+
+
+def _read_location(node: Node) -> Location:
+    return Location(
+        values.degrees(node.first("latitude"), what="Latitude", limit=90),
+        values.degrees(node.first("longitude"), what="Longitude", limit=180),
+        values.signed_number(node.first("altitude")),
+        _read_at(node),
+    )
+
+
+def _write_location(location: Location) -> Parts:
+    parts = [("Latitude", plain(location.latitude)), ("Longitude", plain(location.longitude))]
+    if location.altitude is None:
+        return parts
+    return [*parts, ("Altitude", plain(location.altitude)), ("AltitudeUnits", "metre")]
+
+
+def _hours(tag: str, attribute: str) -> Element:
+    return Element(
+        tag,
+        attribute,
+        lambda node: Hours(
+            values.hours(node, in_minutes=node.first(IN_MINUTES) is not None), _read_at(node)
+        ),
+        lambda reading: [("Hour", plain(reading.hours))],
+    )
+
+
+# What the reader adds to an element that its page gives in minutes under the name Hour.
+IN_MINUTES = "#minutes"
+
+
+def _quantity(tag: str, attribute: str, *, amount: str, units: str, default_units: str) -> Element:
+    def read(node: Node) -> Quantity:
+        return Quantity(
+            values.needed(values.number(node.first(amount.lower())), amount),
+            values.text(node.first(units.lower())) or default_units,
+            _read_at(node),
+        )
+
+    return Element(
+        tag,
+        attribute,
+        read,
+        lambda reading: [(units, reading.units), (amount, plain(reading.amount))],
+    )
+
+
+def _level(tag: str, attribute: str, *, tank: str) -> Element:
+    def read(node: Node) -> Level:
+        # A tank of 0 litres is a tank of unknown size.
+        capacity = values.number(node.first(f"{tank}tankcapacity".lower()))
+        return Level(
+            values.percent(node.first("percent")),
+            capacity or None,
+            values.text(node.first(f"{tank}tankcapacityunits".lower())) or "litre",
+            _read_at(node),
+        )
+
+    def write(reading: Level) -> Parts:
+        parts = [
+            ("Percent", plain(reading.percent)),
+            (f"{tank}TankCapacityUnits", reading.units),
+        ]
+        if reading.capacity is not None:
+            parts.append((f"{tank}TankCapacity", plain(reading.capacity)))
+        return parts
+
+    return Element(tag, attribute, read, write)
+
+
+def _read_engine(node: Node) -> Engine:
+    return Engine(
+        values.text(node.first("enginenumber")),
+        values.truth(node.first("running"), what="Running"),
+        _read_at(node),
+    )
+
+
+def _write_engine(engine: Engine) -> Parts:
+    running = ("Running", str(engine.is_running).lower())
+    return [("EngineNumber", engine.number), running] if engine.number else [running]
+
+
+def _read_count(node: Node) -> Count:
+    count = values.needed(values.number(node.first("count")), "Count")
+    if count != count.to_integral_value():
+        raise Unreadable(f"Count {count} is no whole number")
+    return Count(int(count), _read_at(node))
+
+
+def _read_switch(node: Node) -> Switch:
+    number = values.text(node.first("number", "switchnumber"))
+    value = values.text(node.first("value", "switchvalue"))
+    if number is None or value is None:
+        raise Unreadable("number or value is missing")
+    return Switch(number, value, _read_at(node))
+
+
+def _read_fault(node: Node) -> Fault:
+    identifier = values.text(node.first("codeidentifier", "identifier"))
+    if identifier is None:
+        raise Unreadable("CodeIdentifier is missing")
+    return Fault(
+        identifier,
+        values.text(node.first("codedescription", "description")),
+        values.text(node.first("codeseverity", "severity")),
+        values.text(node.first("codesource", "source")),
+        _read_at(node),
+    )
+
+
+def _write_fault(fault: Fault) -> Parts:
+    parts = [
+        ("CodeIdentifier", fault.identifier),
+        ("CodeDescription", fault.description),
+        ("CodeSeverity", fault.severity),
+        ("CodeSource", fault.source),
+    ]
+    return [(tag, value) for tag, value in parts if value]
+
+
+_FUEL = {"amount": "FuelConsumed", "units": "FuelUnits", "default_units": "litre"}
+
+ELEMENTS: tuple[Element, ...] = (
+    Element("Location", "location", _read_location, _write_location),
+    _hours("CumulativeOperatingHours", "operating_hours"),
+    _hours("CumulativeIdleHours", "idle_hours"),
+    _hours("CumulativeIdleNonOperatingHours", "idle_non_operating_hours"),
+    _hours("CumulativePowerTakeOffHours", "power_take_off_hours"),
+    _hours("CumulativeActiveRegenerationHours", "regeneration_hours"),
+    _quantity("FuelUsed", "fuel_used", **_FUEL),
+    _quantity("FuelUsedLast24", "fuel_used_last_24", **_FUEL),
+    _level("FuelRemaining", "fuel_remaining", tank="Fuel"),
+    _level("DEFRemaining", "def_remaining", tank="DEF"),
+    _quantity(
+        "Distance",
+        "distance",
+        amount="Odometer",
+        units="OdometerUnits",
+        default_units="kilometre",
+    ),
+    Element("EngineStatus", "engine", _read_engine, _write_engine),
+    Element(
+        "CumulativeLoadCount",
+        "load_count",
+        _read_count,
+        lambda reading: [("Count", str(reading.count))],
+    ),
+    _quantity(
+        "CumulativePayloadTotals",
+        "payload_total",
+        amount="Payload",
+        units="PayloadUnits",
+        default_units="kilogram",
+    ),
+    Element(
+        "AverageLoadFactorLast24",
+        "load_factor_last_24",
+        lambda node: Share(values.percent(node.first("percent")), _read_at(node)),
+        lambda reading: [("Percent", plain(reading.percent))],
+    ),
+    _quantity(
+        "MaximumSpeedLast24",
+        "maximum_speed_last_24",
+        amount="Speed",
+        units="SpeedUnits",
+        default_units="kilometre per hour",  # [GK]
+    ),
+    Element(
+        "SwitchStatus",
+        "switches",
+        _read_switch,
+        lambda switch: [("Number", switch.number), ("Value", switch.value)],
+        aliases=("digitalinput",),
+        many=True,
+    ),
+    Element(  # the names of its parts are [GK]
+        "FaultCode",
+        "faults",
+        _read_fault,
+        _write_fault,
+        aliases=("cautioncode",),
+        many=True,
+    ),
+)

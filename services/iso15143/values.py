@@ -1,0 +1,179 @@
+"""Single values of a page, in every form in which they have been seen."""
+
+import re
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+
+from services.iso15143.errors import Unreadable
+from services.iso15143.tree import Node
+
+NUMBER_MAX = Decimal(10) ** 12  # above any meter; a larger number is noise
+PLACES_MAX = 9  # digits after the point; coordinates have at most seven
+TEXT_MAX = 500
+MINUTES_PER_HOUR = 60
+
+_UNKNOWN = frozenset({"", "missing"})  # Takeuchi writes "missing" where it knows no model
+_UNKNOWN_YEAR = 1  # "0001-01-01", a null date of the sender's own software
+# ISO 8601 duration in weeks, days, hours, minutes and seconds; years and months have no hours.
+_DURATION = re.compile(
+    r"P(?:(?P<weeks>\d+(?:\.\d+)?)W)?(?:(?P<days>\d+(?:\.\d+)?)D)?"
+    r"(?:T(?:(?P<hours>\d+(?:\.\d+)?)H)?(?:(?P<minutes>\d+(?:\.\d+)?)M)?"
+    r"(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?"
+)
+_SECONDS = {"weeks": 604_800, "days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}
+_STEP = Decimal(1).scaleb(-PLACES_MAX)
+_TRUE, _FALSE = frozenset({"true", "1", "on"}), frozenset({"false", "0", "off"})
+
+
+def text(node: Node | None) -> str | None:
+    """Return a text, or None where it is unknown.
+
+    Raises:
+        Unreadable: It is too long, or holds a character that no XML can hold.
+    """
+    value = node.text if node else ""
+    if value.lower() in _UNKNOWN:
+        return None
+    if len(value) > TEXT_MAX:
+        raise Unreadable(f"has {len(value)} characters, more than {TEXT_MAX}")
+    if any(not (character.isprintable() or character.isspace()) for character in value):
+        raise Unreadable("holds a control character")
+    return " ".join(value.split())
+
+
+def number(node: Node | None) -> Decimal | None:
+    """Return a number that is not negative, or None where there is none.
+
+    Raises:
+        Unreadable: It is no number, negative, or larger than any meter.
+    """
+    value = signed_number(node)
+    if value is not None and value < 0:
+        raise Unreadable(f"{value} is negative")
+    return value
+
+
+def signed_number(node: Node | None) -> Decimal | None:
+    """Return a number, or None where there is none.
+
+    Raises:
+        Unreadable: It is no number, or larger in size than any meter.
+    """
+    value = node.text if node else ""
+    if value.lower() in _UNKNOWN:
+        return None
+    try:
+        parsed = Decimal(value)
+    except InvalidOperation as error:
+        raise Unreadable(f'"{value[:40]}" is no number') from error
+    if not parsed.is_finite() or abs(parsed) > NUMBER_MAX:
+        raise Unreadable(f"{value[:40]} is larger than any meter")
+    return _kept(parsed)
+
+
+def needed(value: Decimal | None, what: str) -> Decimal:
+    """Return a number that must be there.
+
+    Raises:
+        Unreadable: It is not.
+    """
+    if value is None:
+        raise Unreadable(f"{what} is missing")
+    return value
+
+
+def percent(node: Node | None) -> Decimal:
+    """Return a share in percent.
+
+    Raises:
+        Unreadable: It is missing, or outside 0 to 100.
+    """
+    value = needed(number(node), "Percent")
+    if value > 100:
+        raise Unreadable(f"{value} percent is more than all")
+    return value
+
+
+def degrees(node: Node | None, *, what: str, limit: int) -> Decimal:
+    """Return an angle within -limit to limit.
+
+    Raises:
+        Unreadable: It is missing, or outside.
+    """
+    value = needed(signed_number(node), what)
+    if abs(value) > limit:
+        raise Unreadable(f"{what} {value} is outside -{limit} to {limit}")
+    return value
+
+
+def hours(node: Node, *, in_minutes: bool) -> Decimal:
+    """Return a total of hours: decimal, an ISO 8601 duration, or minutes.
+
+    Args:
+        in_minutes: Whether the page gives this element in minutes under the name Hour.
+
+    Raises:
+        Unreadable: It is none of them, or negative.
+    """
+    minutes = node.first("minute", "minutes")
+    if minutes is not None:
+        return _kept(needed(number(minutes), "Minutes") / MINUTES_PER_HOUR)
+    stated = node.first("hour", "hours")
+    if stated is not None and stated.text.upper().startswith("P"):
+        return _duration(stated.text.upper())
+    value = needed(number(stated), "Hour")
+    return _kept(value / MINUTES_PER_HOUR) if in_minutes else value
+
+
+def truth(node: Node | None, *, what: str) -> bool:
+    """Return a yes or no.
+
+    Raises:
+        Unreadable: It is neither.
+    """
+    value = node.text.lower() if node else ""
+    if value in _TRUE:
+        return True
+    if value in _FALSE:
+        return False
+    raise Unreadable(f'{what} "{value[:40]}" is neither true nor false')
+
+
+def instant(node: Node | None) -> datetime | None:
+    """Return an instant, or None where it is unknown; one without a zone is UTC.
+
+    Raises:
+        Unreadable: It is no instant.
+    """
+    value = node.text if node else ""
+    if value.lower() in _UNKNOWN:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise Unreadable(f'"{value[:40]}" is no instant of ISO 8601') from error
+    if moment.year == _UNKNOWN_YEAR:
+        return None
+    try:
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except OverflowError as error:
+        raise Unreadable(f'"{value[:40]}" lies outside the calendar') from error
+
+
+def _duration(value: str) -> Decimal:
+    match = _DURATION.fullmatch(value)
+    parts = {name: part for name, part in match.groupdict().items() if part} if match else {}
+    if not parts:
+        raise Unreadable(f'"{value[:40]}" is no duration in days, hours, minutes and seconds')
+    seconds = sum((Decimal(part) * _SECONDS[name] for name, part in parts.items()), Decimal(0))
+    if seconds > NUMBER_MAX:
+        raise Unreadable(f"{value[:40]} is larger than any meter")
+    return _kept(seconds / _SECONDS["hours"])
+
+
+def _kept(value: Decimal) -> Decimal:
+    """Return a number with at most nine digits after the point."""
+    exponent = value.as_tuple().exponent
+    if isinstance(exponent, int) and exponent < -PLACES_MAX:
+        return value.quantize(_STEP, ROUND_HALF_UP).normalize() + 0
+    return value
