@@ -289,7 +289,7 @@ class Fleet:
         finally:
             await connection.close()
         types = {event.DESCRIPTOR.full_name: event for event in DEFINITION.produces}
-        told = [
+        told: list[Any] = [
             types[json.loads(row["headers"])["ce_type"]].FromString(row["payload"]) for row in rows
         ]
         assert [event.sequence for event in told] == list(range(1, len(told) + 1))

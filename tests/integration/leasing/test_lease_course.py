@@ -369,7 +369,7 @@ async def test_a_stranger_finds_nothing(fleet: Fleet) -> None:
     lease = await fleet.active()
     stranger = await fleet.world.party("LESSEE", "LESSOR", "FUNDER")
     stub = leases(stranger)
-    write = {"request_id": request_id(), "name": lease.name}
+    write: dict[str, Any] = {"request_id": request_id(), "name": lease.name}
     calls: list[tuple[Any, Any]] = [
         (stub.GetLease, pb.GetLeaseRequest(name=lease.name)),
         (stub.GetSchedule, pb.GetScheduleRequest(name=lease.name)),

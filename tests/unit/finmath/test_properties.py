@@ -4,7 +4,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.finmath.allocation import Parts, allocate, penalty
@@ -39,6 +39,7 @@ def schedules(draw: st.DrawFn, *, financed_min: int = 1) -> tuple[Schedule, Deci
     )
 
 
+@settings(deadline=None)
 @given(schedules())
 def test_principal_sums_to_financed_less_residual(made: tuple[Schedule, Decimal]) -> None:
     schedule, _ = made
@@ -51,6 +52,7 @@ def test_principal_sums_to_financed_less_residual(made: tuple[Schedule, Decimal]
     assert schedule.closing_interest_fen >= 0
 
 
+@settings(deadline=None)
 @given(schedules())
 def test_every_row_adds_up_and_none_is_negative(made: tuple[Schedule, Decimal]) -> None:
     schedule, _ = made
@@ -64,6 +66,7 @@ def test_every_row_adds_up_and_none_is_negative(made: tuple[Schedule, Decimal]) 
     assert sum(schedule.flows_fen()) == schedule.interest_fen
 
 
+@settings(deadline=None)
 @given(schedules(financed_min=10**7))
 def test_the_flows_return_the_quoted_rate(made: tuple[Schedule, Decimal]) -> None:
     schedule, rate = made
@@ -78,6 +81,7 @@ def test_the_flows_return_the_quoted_rate(made: tuple[Schedule, Decimal]) -> Non
     assert abs(found - rate) <= tolerance
 
 
+@settings(deadline=None)
 @given(AMOUNTS, RATES, DAYS, st.integers(0, 4000), st.sampled_from(DayCount), RATES)
 def test_a_payoff_is_never_negative(
     principal_fen: int, rate: Decimal, start: date, days: int, day_count: DayCount, fee: Decimal
@@ -94,6 +98,7 @@ def test_a_payoff_is_never_negative(
     assert min(payoff.interest_fen, payoff.fee_fen) >= 0
 
 
+@settings(deadline=None)
 @given(AMOUNTS, st.lists(st.integers(0, 10**9), min_size=1, max_size=50).filter(any))
 def test_a_split_conserves(amount_fen: int, weights: list[int]) -> None:
     lines = split(amount_fen, weights)
@@ -108,6 +113,7 @@ def test_a_split_lets_the_last_line_absorb() -> None:
         split(1, [0])
 
 
+@settings(deadline=None)
 @given(AMOUNTS, st.lists(AMOUNTS, max_size=10))
 def test_a_distribution_conserves_and_keeps_the_order(amount_fen: int, dues: list[int]) -> None:
     distribution = distribute(amount_fen, dues)
@@ -122,6 +128,7 @@ def test_a_distribution_conserves_and_keeps_the_order(amount_fen: int, dues: lis
     assert not (is_short and distribution.surplus_fen)
 
 
+@settings(deadline=None)
 @given(AMOUNTS, AMOUNTS, AMOUNTS, AMOUNTS, AMOUNTS)
 def test_an_allocation_conserves(
     received: int, fees: int, late: int, interest: int, p: int
@@ -134,6 +141,7 @@ def test_an_allocation_conserves(
     assert min(left.fees_fen, left.penalty_fen, left.interest_fen, left.principal_fen) >= 0
 
 
+@settings(deadline=None)
 @given(AMOUNTS, st.integers(0, 5000), st.decimals("0", "0.01", places=6))
 def test_a_penalty_grows_by_day_up_to_its_cap(overdue: int, days: int, daily: Decimal) -> None:
     cap_fen = overdue // 5
@@ -142,6 +150,7 @@ def test_a_penalty_grows_by_day_up_to_its_cap(overdue: int, days: int, daily: De
     assert charged <= penalty(overdue, daily_rate=daily, days=days + 1, cap_fen=cap_fen)
 
 
+@settings(deadline=None)
 @given(DAYS, DAYS, DAYS, st.sampled_from([DayCount.ACT_360, DayCount.ACT_365F, DayCount.ACT_ACT]))
 def test_actual_day_counts_add_up_over_a_cut(a: date, b: date, c: date, count: DayCount) -> None:
     first, middle, last = sorted((a, b, c))
@@ -149,6 +158,7 @@ def test_actual_day_counts_add_up_over_a_cut(a: date, b: date, c: date, count: D
     assert whole == year_fraction(first, middle, count) + year_fraction(middle, last, count)
 
 
+@settings(deadline=None)
 @given(DAYS, st.sampled_from(DayCount))
 def test_time_never_runs_backwards(day: date, day_count: DayCount) -> None:
     assert year_fraction(day, day, day_count) == 0
@@ -156,6 +166,7 @@ def test_time_never_runs_backwards(day: date, day_count: DayCount) -> None:
         year_fraction(day, day - timedelta(1), day_count)
 
 
+@settings(deadline=None)
 @given(DAYS, st.integers(0, 600))
 def test_months_are_clipped_to_the_end(day: date, months: int) -> None:
     later = add_months(day, months)
@@ -185,6 +196,7 @@ def test_an_absurd_rate_is_refused() -> None:
         monthly_irr([-1, 10**9])
 
 
+@settings(deadline=None)
 @given(schedules(financed_min=10**7))
 def test_net_investment_is_fair_value_and_direct_cost(made: tuple[Schedule, Decimal]) -> None:
     schedule, _ = made
@@ -201,6 +213,7 @@ def test_net_investment_is_fair_value_and_direct_cost(made: tuple[Schedule, Deci
     assert abs(classification.net_investment_fen - schedule.financed_fen) <= 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(AMOUNTS, st.integers(1, 10**13)), min_size=1, max_size=60))
 def test_cover_names_the_first_breach_and_the_worst_month(months: list[tuple[int, int]]) -> None:
     balances, values = [balance for balance, _ in months], [value for _, value in months]
