@@ -5,9 +5,20 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+import structlog
 
 from tests.support import servers
 from tests.support.world import World, open_world
+
+# Tracebacks with every local, as a terminal's default is, take seconds each.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        ),
+    ]
+)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -7,6 +7,7 @@ REQUEST_RUNNING with RetryInfo; and a malformed id, INVALID_ARGUMENT.
 
 import asyncio
 import hashlib
+import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -69,10 +70,21 @@ class Commands:
     """Runs writes, each once per request id."""
 
     def __init__(
-        self, database: Database, *, drive: Callable[[UUID], "asyncio.Task[None]"]
+        self,
+        database: Database,
+        *,
+        drive: Callable[[UUID], "asyncio.Task[None]"],
+        secret: str = "",
     ) -> None:
+        """Make a runner of writes.
+
+        Args:
+            drive: Starts a saga.
+            secret: Keys the digests of requests, so that a record tells nothing of a password.
+        """
         self._database = database
         self._drive = drive
+        self._secret = secret.encode()
 
     async def run(
         self, request: Message, work: Callable[[Transaction], Awaitable[Answer]]
@@ -83,7 +95,7 @@ class Commands:
             RequestIdReused, RequestRunning: As the module says.
             DomainError: What `work` refuses; a definite refusal is stored and given again.
         """
-        key = _key(request)
+        key = _key(request, self._secret)
 
         async def once(tx: Transaction) -> Message:
             stored = await _lock_and_find(tx.connection, key)
@@ -105,7 +117,7 @@ class Commands:
             RequestIdReused: The id was used for another request.
             StoredRefusal: The request was refused.
         """
-        key = _key(request)
+        key = _key(request, self._secret)
         try:
             async with self._database.read() as connection:
                 return await _find(connection, key)
@@ -121,7 +133,7 @@ class Commands:
             RequestRunning: Also where the saga needs longer than this call may wait; it goes on.
             DomainError: What `begin` or a step of the saga refuses, stored and given again.
         """
-        key = _key(request)
+        key = _key(request, self._secret)
 
         async def once(tx: Transaction) -> Message | Saga:
             stored = await _lock_and_find(tx.connection, key)
@@ -191,13 +203,14 @@ async def forget_old(connection: Connection) -> None:
     )
 
 
-def _key(request: Any) -> _Key:
+def _key(request: Any, secret: bytes = b"") -> _Key:
     try:
         request_id = UUID(request.request_id)
     except ValueError as error:
         raise InvalidArgument("request_id", "must be a UUID") from error
     content = request.SerializeToString(deterministic=True)
-    return _Key(principal().subject, method(), request_id, hashlib.sha256(content).digest())
+    digest = hmac.digest(secret, content, "sha256")
+    return _Key(principal().subject, method(), request_id, digest)
 
 
 async def _lock_and_find(connection: Connection, key: _Key) -> Message | None:

@@ -137,7 +137,11 @@ async def open_runtime(
             calendar=CHINA,
             pages=Pages(settings.page_token_key.get_secret_value()),
             peers=peers,
-            commands=Commands(database, drive=lambda saga_id: sagas.start(saga_id)),  # noqa: PLW0108
+            commands=Commands(
+                database,
+                drive=lambda saga_id: sagas.start(saga_id),  # noqa: PLW0108
+                secret=settings.page_token_key.get_secret_value(),
+            ),
         )
         sagas = SagaRunner(runtime, {kind.kind: kind for kind in definition.sagas})
         stack.push_async_callback(sagas.stop)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,23 @@ from jwt.algorithms import OKPAlgorithm
 
 from services.kit.database import Database
 from services.kit.ids import new_id
+from services.kit.transaction import Transaction
 from services.parties import store
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A private key; tokens name its id in their header."""
+
+    id: str
+    private: Ed25519PrivateKey
+
+
+async def make_key(tx: Transaction) -> SigningKey:
+    """Make a key and keep it."""
+    key = SigningKey(str(new_id()), Ed25519PrivateKey.generate())
+    await store.insert_signing_key(tx.connection, key.id, _to_pem(key.private))
+    return key
 
 
 class Issuer:
@@ -30,18 +47,15 @@ class Issuer:
         async with database.read() as connection:
             kept = await store.list_signing_keys(connection)
         if not kept:
-            await self.rotate(database)
+            self.use(await database.run(make_key))
             return
         self._keys = {key_id: _from_pem(pem) for key_id, pem in kept}
         self._signing_key_id = kept[0][0]
 
-    async def rotate(self, database: Database) -> str:
-        """Put a new key in use and return its id; the others still verify."""
-        key_id, key = str(new_id()), Ed25519PrivateKey.generate()
-        await database.run(lambda tx: store.insert_signing_key(tx.connection, key_id, _to_pem(key)))
-        self._keys[key_id] = key
-        self._signing_key_id = key_id
-        return key_id
+    def use(self, key: "SigningKey") -> None:
+        """Sign with a key from now on, whose row is committed; the others still verify."""
+        self._keys[key.id] = key.private
+        self._signing_key_id = key.id
 
     def issue(self, subject: str, *, party: str, roles: list[str], on_behalf_of: str = "") -> str:
         """Return a signed token that is good for `lifetime` of real time."""

@@ -14,7 +14,7 @@ from services.kit.runtime import Runtime
 from services.kit.transaction import Transaction
 from services.parties import handlers, store
 from services.parties.errors import IssuerDisabled
-from services.parties.issuer import Issuer
+from services.parties.issuer import Issuer, SigningKey, make_key
 from services.parties.model import Party, User
 from services.parties.settings import PartiesSettings
 
@@ -187,12 +187,17 @@ class PartiesRpc(parties_pb2_grpc.PartiesServiceServicer):
         if not self._settings.issues_tokens:
             raise IssuerDisabled
 
-        async def work(_: Transaction) -> parties_pb2.RotateSigningKeyResponse:
-            return parties_pb2.RotateSigningKeyResponse(
-                key_id=await self._issuer.rotate(self._database)
-            )
+        made: list[SigningKey] = []
 
-        return await self._commands.run(request, work)
+        async def work(tx: Transaction) -> parties_pb2.RotateSigningKeyResponse:
+            made[:] = [await make_key(tx)]
+            return parties_pb2.RotateSigningKeyResponse(key_id=made[0].id)
+
+        answer = await self._commands.run(request, work)
+        for key in made:
+            if key.id == answer.key_id:  # else a repeated call was given the first one's answer
+                self._issuer.use(key)
+        return answer
 
 
 def party_to_wire(party: Party) -> parties_pb2.Party:

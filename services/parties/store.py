@@ -134,6 +134,14 @@ async def find_active_user(
     )
 
 
+async def user_exists(connection: Connection, user_id: UUID) -> bool:
+    """Whether there is such a user, disabled or not."""
+    found: bool = await connection.fetchval(
+        "select exists (select from app_user where id = $1)", user_id
+    )
+    return found
+
+
 async def lock_user(connection: Connection, user_id: UUID) -> User | None:
     """Return a user, locked for change."""
     return _user(
