@@ -12,6 +12,9 @@ from services.kit.errors import InvalidArgument
 from services.kit.ids import name
 from services.leasing.errors import yuan
 
+# A typing error above it; so capped, the charge of a million hours still is an amount.
+EXCESS_HOUR_RATE_FEN_MAX = 10_000_000
+
 
 class ProgrammeState(StrEnum):
     """Whether quotes are made from a programme."""
@@ -54,11 +57,14 @@ class ProgrammeTerms:
     economic_life_months: int
 
     def check(self) -> None:
-        """Check that each lower limit keeps below its upper one.
+        """Check that each lower limit keeps below its upper one, and the hour's rate below its own.
 
         Raises:
             InvalidArgument: It does not; names the field.
         """
+        if self.excess_hour_rate_fen > EXCESS_HOUR_RATE_FEN_MAX:
+            limit = yuan(EXCESS_HOUR_RATE_FEN_MAX)
+            raise InvalidArgument("terms.excess_hour_rate", f"must not exceed {limit}")
         pairs = (
             ("term_months", self.term_months_min, self.term_months_max),
             ("residual_rate", self.residual_rate_min, self.residual_rate_max),

@@ -34,6 +34,7 @@ from services.leasing.model import ELECTION_DAYS, Lease
 BUYOUT_LAPSE = "lease_buyout_lapse"
 MATURITY = "lease_maturity"
 ELECTION = "lease_election"
+INSTALMENTS_MAX = 1_000  # of a lease, extensions counted in: eighty years
 BUYOUT_DAYS_AHEAD_MAX = 31  # interest is quoted that far ahead, a month's payment at most
 
 
@@ -116,6 +117,8 @@ async def extend_lease(
     step = LEASE.next(lease.state, "extend", subject=lease.name)
     instalments = await instalment_store.list_of_lease(tx.connection, lease.id)
     require_settled(instalments, by=tx.today)
+    if len(instalments) + months > INSTALMENTS_MAX:
+        raise ExtensionNotOffered(lease.name)
     schedule = _extension(lease, months)
     added = instalments_of(
         lease, schedule.rows, start_on=lease.started_on, after=len(instalments), calendar=CHINA

@@ -172,6 +172,7 @@ async def test_a_programme_keeps_its_revisions(fleet: Fleet) -> None:
         {"deposit_rate": wire.decimal(Decimal("1e29"))},
         {"penalty_daily_rate": wire.decimal(Decimal("0.02"))},
         {"term_months_min": 12, "term_months_max": 6},
+        {"excess_hour_rate": wire.money(10_000_001)},
         {"amount_min": wire.money(0)},
         {"amount_min": wire.money(3, "USD")},
     ],
