@@ -211,8 +211,8 @@ async def buy_pooled(scene: Scene, machines: list[FleetMachine]) -> list[Purchas
             region="Hunan",
             minimum_quantity=3,
             target_quantity=len(machines),
-            join_until=wire.date(today + timedelta(days=14)),
-            quote_until=wire.date(today + timedelta(days=28)),
+            join_until=wire.date(today + timedelta(days=1)),
+            quote_until=wire.date(today + timedelta(days=2)),
         )
     )
     for member, quantity in quantities.items():
@@ -241,6 +241,7 @@ async def buy_pooled(scene: Scene, machines: list[FleetMachine]) -> list[Purchas
             valid_until=wire.date(today + timedelta(days=35)),
         )
     )
+    await scene.time.advance_to(today + timedelta(days=3))
     await pools.AwardPool(pools_pb2.AwardPoolRequest(request_id=request_id(), name=pool.name))
     await scene.time.until_at_rest()
     awarded = await pools.GetPool(pools_pb2.GetPoolRequest(name=pool.name))

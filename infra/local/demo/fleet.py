@@ -1,15 +1,18 @@
 """The machines of a fleet page, completed by the attribute table."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 from infra.local.demo.attributes import Template, build_year_of, hours_of, template_of
+from services.iso15143.errors import PageRefused
+from services.iso15143.model import Equipment
+from services.iso15143.reader import read_page
 
 OWN_PAGE = Path(__file__).with_name("fleet_page.xml")
 MACHINES_MIN = 8  # the story needs a pool and a few listings
+UNKNOWN_MAKE = "Unknown make"
 
 
 class FleetUnreadable(Exception):
@@ -33,3 +36,61 @@ class FleetMachine:
     def kind(self) -> tuple[str, str]:
         """Return make and model: machines alike in both can be pooled."""
         return self.make, self.model
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFleet:
+    """The machines of a page.
+
+    Attributes:
+        remarks: What was left out or added, in sentences.
+    """
+
+    machines: list[FleetMachine]
+    remarks: list[str]
+
+
+def read_fleet(path: Path, *, today: date) -> ReadFleet:
+    """Read a page; one with too few machines is topped up from the demo's own page.
+
+    Raises:
+        FleetUnreadable: There is no such file, or it is no fleet page.
+    """
+    try:
+        page = read_page(path.read_bytes())
+    except OSError as error:
+        raise FleetUnreadable(
+            f"the fleet page {path} cannot be read ({error.strerror}); name one: FLEET=page.xml"
+        ) from error
+    except PageRefused as error:
+        raise FleetUnreadable(f"{path} is no page of ISO 15143-3: {error}") from error
+    remarks = [
+        f"{problem.machine} {problem.element}: {problem.reason}" for problem in page.problems
+    ]
+    machines = [_machine(equipment, today) for equipment in page.fleet.equipment]
+    if len(machines) < MACHINES_MIN and path != OWN_PAGE:
+        known = {machine.equipment_id for machine in machines}
+        own = read_fleet(OWN_PAGE, today=today).machines
+        machines += [machine for machine in own if machine.equipment_id not in known]
+        remarks.append(f"fewer than {MACHINES_MIN} machines: topped up from {OWN_PAGE.name}")
+    return ReadFleet(machines, remarks)
+
+
+def _machine(equipment: Equipment, today: date) -> FleetMachine:
+    header = equipment.header
+    template = template_of(header.equipment_id, header.model or "")
+    installed = header.unit_install_time
+    build_year = build_year_of(header.equipment_id, installed.year if installed else None)
+    hours = equipment.operating_hours
+    return FleetMachine(
+        equipment_id=header.equipment_id,
+        pin=header.pin or "",
+        serial_number=header.serial_number or header.equipment_id,
+        make=header.oem_name or UNKNOWN_MAKE,
+        model=header.model or template.model,
+        template=template,
+        build_year=build_year,
+        hours_meter=hours.hours
+        if hours
+        else hours_of(header.equipment_id, template, age_years=today.year - build_year),
+    )

@@ -28,6 +28,8 @@ async def run_demo(fleet_page: Path, *, keep: bool) -> int:
     try:
         fleet = read_fleet(fleet_page, today=BusinessClock().today())
         narrator.console.print(f"[bold]Ironloop[/bold]: the closed loop on {fleet_page.name}")
+        for remark in fleet.remarks:
+            narrator.tell("page", remark)
         take_down()
         shutil.rmtree(paths.STATE, ignore_errors=True)
         shutil.rmtree(paths.postgres_folder() / "data", ignore_errors=True)
@@ -37,7 +39,7 @@ async def run_demo(fleet_page: Path, *, keep: bool) -> int:
         return 1
     is_ok = False
     try:
-        is_ok = await _perform(stack, fleet, narrator)
+        is_ok = await _perform(stack, fleet.machines, narrator)
     except grpc.aio.AioRpcError as error:
         print(f"the demo stopped: {error.code().name} {error.details()}", file=sys.stderr)
     except NotAtRest as error:
