@@ -27,8 +27,8 @@ from services.procurement.order_wire import (
     policy_to_wire,
 )
 
-_SIDES = {
-    orders_pb2.ORDER_SIDE_UNSPECIFIED: ("BUYER", "SELLER"),
+_SIDES: dict[orders_pb2.OrderSide.ValueType, tuple[str, ...]] = {
+    orders_pb2.ORDER_SIDE_UNSPECIFIED: (),
     orders_pb2.ORDER_SIDE_BUYER: ("BUYER",),
     orders_pb2.ORDER_SIDE_SELLER: ("SELLER",),
 }

@@ -131,8 +131,8 @@ async def list_orders(
     """Return orders that the viewer may see, the newest first, after an id.
 
     Args:
-        sides: "BUYER", "SELLER" or both: on which side the viewer's party is. Whoever sees every
-            party's rows and names no party sees all.
+        sides: On which side the viewer's party is: "BUYER", "SELLER", or none for either side and,
+            to whoever sees every party's rows, for all orders.
     """
     rows = await connection.fetch(
         f"""
@@ -155,9 +155,9 @@ async def list_orders(
              order by id desc limit $7))
         order by o.id desc limit $7
         """,
-        viewer.sees_all,
+        viewer.sees_all and not sides,
         viewer.party,
-        sides,
+        sides or ("BUYER", "SELLER"),
         state,
         pool_id,
         after,

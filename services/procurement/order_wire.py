@@ -35,6 +35,7 @@ def order_to_wire(order: Order) -> orders_pb2.Order:
         pool=name("demandPools", order.pool_id) if order.pool_id else "",
         lines=lines_to_wire(order.lines),
         total=wire.money(order.total_fen),
+        allowance=wire.money(order.allowance_fen),
         delivery_address=address_to_wire(order.address),
         policy_version=order.policy_version,
         escrow_account=order.escrow_account,

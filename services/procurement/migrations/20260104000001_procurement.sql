@@ -38,6 +38,7 @@ create table demand_pool (
     check (state not in ('LOCKED', 'QUOTED', 'AWARDED', 'ORDERED')
         or pooled_quantity >= minimum_quantity)
 );
+create index demand_pool_open on demand_pool (id desc) where state in ('OPEN', 'LOCKED', 'QUOTED');
 create index demand_pool_state on demand_pool (state, id desc);
 create index demand_pool_organiser on demand_pool (organiser, id desc);
 

@@ -272,6 +272,7 @@ async def test_an_allowance_goes_back_to_the_buyer_out_of_escrow(trade: Trade) -
         )
     )
     assert accepted.dispute.outcome == orders_pb2.DISPUTE_OUTCOME_ALLOWANCE
+    assert wire.fen(accepted.allowance, field="allowance") == 3_000_000
     settled = await trade.until(buyer, made.name, SETTLED)
     assert await trade.balance(buyer) == 3_000_000
     assert wire.fen(settled.settlement.platform_fee, field="fee") == 1_125_000  # of 750,000.00
@@ -359,6 +360,13 @@ async def test_orders_are_listed_by_side_and_paged(trade: Trade) -> None:
     assert await listed(side=orders_pb2.ORDER_SIDE_SELLER) == [sold.name]
     assert await listed() == [sold.name, bought[1].name, bought[0].name]
     assert await listed(state=CONFIRMED) == []
+    operator = orders(trade.world.operator)
+    everything = await operator.ListOrders(orders_pb2.ListOrdersRequest())
+    assert {sold.name, *(order.name for order in bought)} <= {
+        order.name for order in everything.orders
+    }
+    own = await operator.ListOrders(orders_pb2.ListOrdersRequest(side=orders_pb2.ORDER_SIDE_BUYER))
+    assert list(own.orders) == []
 
 
 async def test_a_new_policy_holds_for_new_orders_only(trade: Trade) -> None:
