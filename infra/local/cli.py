@@ -1,7 +1,6 @@
 """The commands of the local stack; each imports what it needs when it runs."""
 
 import argparse
-import os
 import signal
 import subprocess
 import sys
@@ -108,6 +107,6 @@ def _run_in(topology: Topology, name: str, arguments: Sequence[str]) -> int:
     return subprocess.run(
         [sys.executable, "-m", f"services.{name}", *arguments],
         cwd=paths.ROOT,
-        env=os.environ | environment,
+        env=environment,
         check=False,
     ).returncode

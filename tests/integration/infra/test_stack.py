@@ -21,7 +21,7 @@ from ironloop.parties.v1 import parties_pb2, parties_pb2_grpc
 from infra.local.paths import ROOT
 from tests.support import servers
 
-WITHIN_S = 60.0
+WITHIN_S = 120.0
 PLATFORM = "Ironloop platform (local)"
 
 
