@@ -19,7 +19,7 @@ class Engine:
 
     def __init__(self, database: Database, *, queued_max: int) -> None:
         self._database = database
-        self._around = Surroundings(frozenset({MAIN_LEDGER}), oldest_ms=0)
+        self._around = Surroundings(frozenset({MAIN_LEDGER}))
         self.lanes = Lanes(self._post, queued_max=queued_max)
 
     async def post(self, rows: Sequence[Transfer]) -> Sequence[Outcome]:
@@ -33,12 +33,9 @@ class Engine:
         return await self.lanes.lane(ledger).post(chains(rows), size=len(rows))
 
     async def look_around(self) -> None:
-        """Read anew which ledgers exist and which ids are too old."""
+        """Read anew which ledgers exist."""
         async with self._database.read() as connection:
-            self._around = Surroundings(
-                await store.list_ledger_ids(connection),
-                await posting_store.read_oldest_ms(connection),
-            )
+            self._around = Surroundings(await store.list_ledger_ids(connection))
 
     async def _ledger_of(self, rows: Sequence[Transfer]) -> int:
         ledger = ledger_of_rows(rows, self._around.ledgers)

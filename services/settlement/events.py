@@ -1,10 +1,13 @@
 """What settlement tells the other services."""
 
+import hashlib
 from collections.abc import Sequence
 
+from google.protobuf.message import Message
 from ironloop.settlement.v1 import settlement_events_pb2, settlement_pb2
 
 from services.kit import wire
+from services.settlement.copy_form import DIGEST_BYTES
 from services.settlement.transfer import Posted
 
 PRODUCES = (settlement_events_pb2.TransfersPosted,)
@@ -24,6 +27,19 @@ def transfers_posted(
         event_time=wire.instant(transfers[0].event_at),
         transfers=[transfer_to_wire(posted) for posted in transfers],
     )
+
+
+def event_digest(events: Sequence[Message]) -> bytes:
+    """Return 16 bytes of the SHA-256 of each event's payload, one after the other.
+
+    They stay with the commit, so that an event in the topic can be held against it.
+    """
+    return b"".join(payload_digest(event.SerializeToString(deterministic=True)) for event in events)
+
+
+def payload_digest(payload: bytes) -> bytes:
+    """Return 16 bytes of the SHA-256 of an event's payload."""
+    return hashlib.sha256(payload).digest()[:DIGEST_BYTES]
 
 
 def transfer_to_wire(posted: Posted) -> settlement_pb2.Transfer:

@@ -10,10 +10,10 @@ from services.kit.timers import Timer
 from services.kit.transaction import Transaction
 from services.settlement import posting_store as store
 from services.settlement.account import Ledger, ledger_of
-from services.settlement.events import EVENT_TRANSFERS_MAX, transfers_posted
+from services.settlement.events import EVENT_TRANSFERS_MAX, event_digest, transfers_posted
 from services.settlement.model import Chain, Hold, State, reversed_id
 from services.settlement.plan import Plan, plan, plan_expiry
-from services.settlement.transfer import REVERSAL, Outcome, Transfer, TransferKind
+from services.settlement.transfer import REVERSAL, IdWindow, Outcome, Transfer, TransferKind
 
 EXPIRY_TIMER = "expire_holds"
 EXPIRED_MAX = 1_000  # holds released in one transaction; more follow in the next
@@ -26,11 +26,9 @@ class Surroundings:
 
     Attributes:
         ledgers: Every ledger that exists.
-        oldest_ms: The lowest id time that is accepted, in milliseconds since 1970.
     """
 
     ledgers: frozenset[int]
-    oldest_ms: int
 
 
 async def post(
@@ -41,16 +39,12 @@ async def post(
     Raises:
         LedgerBroken: What the database holds contradicts the rules; a defect.
     """
-    ledger = await store.lock_ledger(tx.connection, ledger_id)
+    ledger, oldest_ms = await store.lock_ledger(tx.connection, ledger_id)
     at = _event_time(tx, ledger)
     rows = [row for chain in batch for row in chain.rows]
     state = await _load(tx, ledger, rows, around)
-    window = store.id_window(
-        around.oldest_ms,
-        at,
-        datetime.now(UTC),
-        ahead_ms=int(ID_AHEAD.total_seconds() * 1000),
-    )
+    newest = max(at, datetime.now(UTC)) + ID_AHEAD
+    window = IdWindow(oldest_ms, int(newest.timestamp() * 1000))
     made = plan(state, batch, at=at, window=window)
     await _write(tx, ledger, made, at)
     return made.outcomes
@@ -59,7 +53,7 @@ async def post(
 async def expire_holds(tx: Transaction, timer: Timer) -> None:
     """Release the holds of a ledger whose time is up, and set the timer for the next."""
     ledger_id = timer.payload["ledger"]
-    ledger = await store.lock_ledger(tx.connection, ledger_id)
+    ledger, _ = await store.lock_ledger(tx.connection, ledger_id)
     at = _event_time(tx, ledger)
     expired = await store.list_expired_holds(tx.connection, ledger_id, at=at, limit=EXPIRED_MAX)
     if expired:
@@ -139,27 +133,26 @@ async def _write(tx: Transaction, ledger: Ledger, made: Plan, at: datetime) -> N
         await store.resolve_holds(connection, made.resolved)
     if made.reversals:
         await store.insert_reversals(connection, made.reversals)
-    parts = [
-        made.created[start : start + EVENT_TRANSFERS_MAX]
-        for start in range(0, len(made.created), EVENT_TRANSFERS_MAX)
+    events = [
+        transfers_posted(
+            ledger.name,
+            sequence=ledger.event_sequence + part,
+            commit=ledger.commit_count + 1,
+            transfers=made.created[start : start + EVENT_TRANSFERS_MAX],
+        )
+        for part, start in enumerate(range(0, len(made.created), EVENT_TRANSFERS_MAX), 1)
     ]
     await store.advance_ledger(
         connection,
         ledger,
         transfer_count=len(made.created),
-        event_count=len(parts),
+        event_count=len(events),
         at=at,
         digest=digest,
+        event_digest=event_digest(events),
     )
-    for part, transfers in enumerate(parts, 1):
-        await tx.emit(
-            transfers_posted(
-                ledger.name,
-                sequence=ledger.event_sequence + part,
-                commit=ledger.commit_count + 1,
-                transfers=transfers,
-            )
-        )
+    for event in events:
+        await tx.emit(event)
     if any(hold.expires_at is not None for hold in (*made.opened, *made.resolved)):
         await _set_expiry_timer(tx, ledger.id)
 

@@ -12,7 +12,6 @@ from services.settlement.account import Account, Ledger
 from services.settlement.copy_form import COLUMNS, copy_form
 from services.settlement.model import Hold, HoldState
 from services.settlement.transfer import (
-    IdWindow,
     Posted,
     Refused,
     ResultCode,
@@ -25,11 +24,19 @@ class LedgerBroken(Exception):
     """What the database holds is not what the rules say; nothing of the batch is committed."""
 
 
-async def lock_ledger(connection: Connection, ledger: int) -> Ledger:
-    """Return a ledger, locked until the commit: its commits are one after the other."""
+async def lock_ledger(connection: Connection, ledger: int) -> tuple[Ledger, int]:
+    """Return a ledger, locked until the commit, and the lowest id time that is accepted.
+
+    The commits of a ledger are one after the other, and none overlaps the closing of a partition.
+    The time is in milliseconds since 1970.
+    """
     row = await connection.fetchrow("select * from ledger where id = $1 for no key update", ledger)
     assert row is not None, f"there is no ledger {ledger}"
-    return Ledger(**row)
+    # Asked once the lock is held: a partition may have been closed while this waited for it.
+    oldest_ms: int | None = await connection.fetchval(
+        "select min(lower_ms) from transfer_partition where state = 'ATTACHED'"
+    )
+    return Ledger(**row), oldest_ms or 0
 
 
 async def find_ledger_of_hold(connection: Connection, pending_ids: Sequence[UUID]) -> int | None:
@@ -111,14 +118,6 @@ async def next_expiry(connection: Connection, ledger: int) -> datetime | None:
         ledger,
     )
     return expires_at
-
-
-async def read_oldest_ms(connection: Connection) -> int:
-    """Return the lowest id time that an attached partition takes, in milliseconds since 1970."""
-    oldest_ms: int | None = await connection.fetchval(
-        "select min(lower_ms) from transfer_partition where state = 'ATTACHED'"
-    )
-    return oldest_ms or 0
 
 
 async def insert_transfers(
@@ -213,6 +212,7 @@ async def advance_ledger(
     event_count: int,
     at: datetime,
     digest: bytes,
+    event_digest: bytes,
 ) -> None:
     """Write a commit's permanent row and move its ledger's counters."""
     await connection.execute(
@@ -223,8 +223,9 @@ async def advance_ledger(
             where id = $1 returning commit_count, transfer_count, event_sequence
         )
         insert into ledger_commit (ledger, sequence, first_number, transfer_count, first_event,
-            event_count, event_at, digest)
-        select $1, commit_count, transfer_count - $2 + 1, $2, event_sequence - $3 + 1, $3, $4, $5
+            event_count, event_at, digest, event_digest)
+        select $1, commit_count, transfer_count - $2 + 1, $2, event_sequence - $3 + 1, $3, $4, $5,
+            $6
         from advanced
         """,
         ledger.id,
@@ -232,13 +233,8 @@ async def advance_ledger(
         event_count,
         at,
         digest,
+        event_digest,
     )
-
-
-def id_window(oldest_ms: int, *instants: datetime, ahead_ms: int) -> IdWindow:
-    """Return the window up to a while after the latest of `instants`."""
-    newest = max(instants)
-    return IdWindow(oldest_ms, int(newest.timestamp() * 1000) + ahead_ms)
 
 
 def posted_of(row: Row) -> Posted:

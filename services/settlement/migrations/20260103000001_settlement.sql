@@ -134,7 +134,7 @@ create table transfer_partition (
     name text primary key,
     lower_ms bigint not null unique,
     upper_ms bigint not null check (upper_ms > lower_ms),
-    state text not null check (state in ('ATTACHED', 'DETACHED')) default 'ATTACHED'
+    state text not null check (state in ('ATTACHED', 'CLOSING', 'DETACHED')) default 'ATTACHED'
 );
 
 create function id_floor(ms bigint) returns uuid language sql immutable as $$
@@ -172,6 +172,29 @@ do $$ begin
         perform make_transfer_partition((now() at time zone 'UTC' + ahead * interval '1 month')::date);
     end loop;
 end $$;
+
+-- What the transfers of a detached partition had moved, so that every account is still the sum
+-- of what is at hand; and how the account stood after the last of them.
+create table closing_sum (
+    partition text not null references transfer_partition,
+    account bigint not null,
+    debits_pending bigint not null,
+    credits_pending bigint not null,
+    debits_posted bigint not null,
+    credits_posted bigint not null,
+    last_number bigint not null,
+    balance bigint not null,
+    available bigint not null,
+    primary key (account, last_number)
+);
+-- How many transfers of a commit lie in a detached partition.
+create table closing_count (
+    partition text not null references transfer_partition,
+    ledger int not null,
+    sequence bigint not null,
+    transfer_count bigint not null,
+    primary key (ledger, sequence, partition)
+);
 
 -- What pending transfers hold. Resolved once.
 create table hold (
@@ -222,15 +245,96 @@ create table ledger_commit (
     event_count int not null check (event_count > 0),
     event_at timestamptz not null,
     digest bytea not null,
+    event_digest bytea not null,
     primary key (ledger, sequence)
 );
 create unique index ledger_commit_number on ledger_commit (ledger, first_number);
 create index ledger_commit_event_at on ledger_commit (ledger, event_at, sequence);
 
+-- Closes the oldest attached partition: from here on its ids are too old. Waits for the postings
+-- that are under way. Says why not, or null.
+create function close_transfer_partition(part text) returns text
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+    p transfer_partition;
+begin
+    perform pg_advisory_xact_lock(hashtext('make_transfer_partition'));
+    perform from ledger order by id for no key update;
+    select * into p from transfer_partition where name = part for update;
+    if p.state is null then
+        return 'there is no such partition';
+    elsif p.state <> 'ATTACHED' then
+        return null;
+    elsif exists (select from transfer_partition
+                  where state = 'ATTACHED' and lower_ms < p.lower_ms) then
+        return 'an older partition is attached';
+    elsif not exists (select from transfer_partition
+                      where state = 'ATTACHED' and lower_ms > p.lower_ms) then
+        return 'no other partition is attached';
+    elsif p.upper_ms > extract(epoch from now() - interval '12 months') * 1000 then
+        return 'it holds ids of the last twelve months';
+    elsif exists (select from hold where state = 1
+                  and pending_id >= id_floor(p.lower_ms) and pending_id < id_floor(p.upper_ms)) then
+        return 'it holds pending transfers that are open';
+    end if;
+    update transfer_partition set state = 'CLOSING' where name = part;
+    return null;
+end $$;
+
+-- Sums a closing partition up and detaches it; the table stays, for the archive.
+create function detach_transfer_partition(part text) returns bigint
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+    kept bigint;
+begin
+    perform pg_advisory_xact_lock(hashtext('make_transfer_partition'));
+    if not exists (select from transfer_partition where name = part and state = 'CLOSING') then
+        raise exception '% is not closing', part;
+    end if;
+    execute format($sum$
+        insert into closing_sum (partition, account, debits_pending, credits_pending,
+            debits_posted, credits_posted, last_number, balance, available)
+        select %1$L, account, sum(debit_held), sum(credit_held), sum(debit_posted),
+            sum(credit_posted), max(number), (array_agg(balance order by number desc))[1],
+            (array_agg(available order by number desc))[1]
+        from (
+            select debit_account as account, number, debit_balance as balance,
+                debit_available as available,
+                case kind when 1 then 0 when 2 then amount else -released end as debit_held,
+                0 as credit_held,
+                case when kind in (1, 3) then amount else 0 end as debit_posted,
+                0 as credit_posted
+            from %1$I
+            union all
+            select credit_account, number, credit_balance, credit_available,
+                0, case kind when 1 then 0 when 2 then amount else -released end,
+                0, case when kind in (1, 3) then amount else 0 end
+            from %1$I
+        ) as side group by account
+    $sum$, part);
+    execute format($count$
+        insert into closing_count (partition, ledger, sequence, transfer_count)
+        select %1$L, c.ledger, c.sequence, count(*)
+        from %1$I t join lateral (
+            select ledger, sequence from ledger_commit
+            where ledger = t.ledger and first_number <= t.number
+            order by first_number desc limit 1) c on true
+        group by c.ledger, c.sequence
+    $count$, part);
+    execute format('select count(*) from %I', part) into kept;
+    execute format('alter table transfer detach partition %I', part);
+    update transfer_partition set state = 'DETACHED' where name = part;
+    return kept;
+end $$;
+revoke all on function close_transfer_partition(text), detach_transfer_partition(text) from public;
+grant execute on function close_transfer_partition(text), detach_transfer_partition(text)
+    to ironloop_settlement;
+
 -- The service adds to the ledger and takes nothing from it.
 revoke update, delete on transfer, transfer_default, transfer_partition, rejection, reversal,
-    ledger_commit from ironloop_settlement;
-revoke insert on transfer_default, transfer_partition from ironloop_settlement;
+    ledger_commit, closing_sum, closing_count from ironloop_settlement;
+revoke insert on transfer_default, transfer_partition, closing_sum, closing_count
+    from ironloop_settlement;
 revoke update, delete on account, ledger, hold from ironloop_settlement;
 grant update (flags, version, update_time) on account to ironloop_settlement;
 grant update (event_sequence, commit_count, transfer_count, last_event_at)

@@ -9,6 +9,7 @@ import pytest_asyncio
 from infra.local.databases import dsn_of, role_of
 from services.kit.clock import business_date
 from services.kit.database import Database
+from services.settlement import partitions
 from tests.support import servers
 from tests.unit.settlement.batches import NOW
 
@@ -54,5 +55,7 @@ async def ledger() -> AsyncIterator[LedgerDatabase]:
     async with Database.open(
         dsn, service="settlement", clock=clock, size_max=16, statement_timeout_ms=15_000
     ) as database:
+        async with database.read() as connection:
+            await partitions.make(connection, NOW.date())  # ids of the tests' own time
         yield LedgerDatabase(database, clock, name)
     await servers.drop_database(name)

@@ -79,7 +79,11 @@ class Wire:
     async def _carry(
         self, client_reader: asyncio.StreamReader, client_writer: asyncio.StreamWriter
     ) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.target)
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.target)
+        except OSError:
+            client_writer.close()
+            return
         self._tasks += [
             asyncio.create_task(self._pump(client_reader, writer, is_answer=False)),
             asyncio.create_task(self._pump(reader, client_writer, is_answer=True)),

@@ -28,8 +28,6 @@ from tests.unit.settlement.batches import (
     identifier,
 )
 
-AROUND_OLDEST_MS = WINDOW.oldest_ms
-
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("post"), batches()),
@@ -136,7 +134,7 @@ async def test_the_database_comes_to_what_the_model_says(
     ledger.clock.at = NOW
     universe = await make_universe(ledger)
     state = universe.state()
-    around = posting.Surroundings(state.ledgers, AROUND_OLDEST_MS)
+    around = posting.Surroundings(state.ledgers)
     last: list[Transfer] = []
     for second, (step, drawn) in enumerate(story):
         at = ledger.clock.at = NOW + timedelta(seconds=second)

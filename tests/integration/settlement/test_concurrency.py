@@ -15,7 +15,7 @@ from tests.integration.settlement.conftest import LedgerDatabase
 WRITERS = 8
 BATCHES_EACH = 25
 WALLETS = 6
-AROUND = posting.Surroundings(frozenset({1}), 0)
+AROUND = posting.Surroundings(frozenset({1}))
 
 
 async def test_a_reader_sees_every_commit_whole_and_resends_never_double(

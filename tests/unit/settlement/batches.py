@@ -14,7 +14,8 @@ from services.settlement.transfer import MALFORMED, REVERSAL, IdWindow, Transfer
 NOW = datetime(2026, 6, 1, 8, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
 DAY_MS = 24 * 3600 * 1000
-WINDOW = IdWindow(NOW_MS - 30 * DAY_MS, NOW_MS + DAY_MS)
+OLDEST_MS = NOW_MS - 30 * DAY_MS
+WINDOW = IdWindow(OLDEST_MS, NOW_MS + DAY_MS)
 
 LEDGER, OTHER_LEDGER = 1, 2
 BANK, RICH, POOR, EMPTY, FROZEN, CLOSED, PAYABLE = range(7)
