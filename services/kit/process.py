@@ -1,14 +1,18 @@
-"""A service as a process: `python -m services.<name>` serves, `… replay` replays parked events."""
+"""A service as a process: `python -m services.<name>` serves, `… replay` replays parked events,
+and a service may have commands of its own.
+"""
 
 import argparse
 import asyncio
 import signal
 import sys
+from collections.abc import Sequence
 
 import structlog
 import uvloop
 from pydantic import ValidationError
 
+from services.kit.commands import ServiceCommand
 from services.kit.consumer import Consumer
 from services.kit.errors import DomainError
 from services.kit.kafka_log import KafkaEventLog
@@ -20,9 +24,14 @@ from services.kit.telemetry import start_tracing
 log = structlog.get_logger(__name__)
 
 
-def run(definition: ServiceDefinition) -> None:
-    """Run the command that the process was given; exits where its settings lack something."""
-    arguments = _parse(definition.name)
+def run(definition: ServiceDefinition, commands: Sequence[ServiceCommand] = ()) -> None:
+    """Run the command that the process was given; exits where its settings lack something.
+
+    Args:
+        commands: The service's own, beside those that every service has.
+    """
+    arguments = _parse(definition.name, commands)
+    own = {command.name: command for command in commands}
     try:
         settings = definition.settings()
     except ValidationError as error:
@@ -30,6 +39,9 @@ def run(definition: ServiceDefinition) -> None:
     start_logging(definition.name)
     start_tracing(definition.name, settings.traces)
     try:
+        if arguments.command in own:
+            command = own[arguments.command]
+            sys.exit(uvloop.run(_run_own(definition, settings, command, arguments)))
         if arguments.command == "replay":
             uvloop.run(_replay(definition, settings, topic=arguments.topic, key=arguments.key))
         else:
@@ -46,6 +58,16 @@ async def _serve(definition: ServiceDefinition, settings: ServiceSettings) -> No
         loop.add_signal_handler(number, stopping.set)
     async with serving(definition, settings):
         await stopping.wait()
+
+
+async def _run_own(
+    definition: ServiceDefinition,
+    settings: ServiceSettings,
+    command: ServiceCommand,
+    arguments: argparse.Namespace,
+) -> int:
+    async with open_runtime(definition, settings) as (runtime, _):
+        return await command.run(runtime, arguments)
 
 
 async def _replay(
@@ -70,7 +92,7 @@ async def _replay(
         sys.exit(1)
 
 
-def _parse(service: str) -> argparse.Namespace:
+def _parse(service: str, own: Sequence[ServiceCommand]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog=f"python -m services.{service}", description=f"The {service} service of Ironloop."
     )
@@ -79,6 +101,8 @@ def _parse(service: str) -> argparse.Namespace:
     replay = commands.add_parser("replay", help="apply parked events again, in order")
     replay.add_argument("--topic", help="only those of this topic")
     replay.add_argument("--key", help="only those of this key")
+    for command in own:
+        command.add_arguments(commands.add_parser(command.name, help=command.help))
     return parser.parse_args()
 
 
