@@ -1,5 +1,6 @@
 """Partitions of the transfer table by the time of ids: one a month (UTC), made ahead."""
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from services.kit.connection import Connection
@@ -31,6 +32,45 @@ async def make(connection: Connection, month: date) -> bool:
     """Make a month's partition; False where it exists or the default one holds ids of it."""
     made: bool = await connection.fetchval("select make_transfer_partition($1)", month)
     return made
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One month of transfer ids.
+
+    Attributes:
+        month: Its first day, UTC.
+        state: ATTACHED, CLOSING (no new id enters it) or DETACHED.
+    """
+
+    name: str
+    month: date
+    state: str
+
+
+async def list_all(connection: Connection) -> list[Partition]:
+    """Return every partition that was ever made, the oldest first."""
+    rows = await connection.fetch(
+        "select name, to_timestamp(lower_ms / 1000) as lower, state from transfer_partition "
+        "order by lower_ms"
+    )
+    return [
+        Partition(row["name"], row["lower"].astimezone(UTC).date(), row["state"]) for row in rows
+    ]
+
+
+async def close(connection: Connection, partition: Partition) -> str | None:
+    """Let no new id enter a partition; return why it cannot be closed, or None."""
+    problem: str | None = await connection.fetchval(
+        "select close_transfer_partition($1)", partition.name
+    )
+    return problem
+
+
+async def detach(connection: Connection, partition: Partition) -> int:
+    """Sum up and detach a closing partition; return how many transfers it holds."""
+    count: int = await connection.fetchval("select detach_transfer_partition($1)", partition.name)
+    return count
 
 
 def _shifted(first: date, months: int) -> date:

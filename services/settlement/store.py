@@ -203,6 +203,10 @@ async def standing_at(
             (select t.number, credit_balance, credit_available from transfer t, last
              where credit_account = $1 and t.number <= last.number
              order by t.number desc limit 1)
+            union all
+            (select last_number, balance, available from closing_sum, last
+             where account = $1 and last_number <= last.number
+             order by last_number desc limit 1)
         ) as stood (number, balance, available) order by number desc limit 1
         """,
         number,

@@ -1,0 +1,182 @@
+"""Partitions of transfers: made ahead, closed and detached with every account still explained."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from services.kit.ids import fact_id, new_id
+from services.kit.principals import enter, service_principal
+from services.kit.transaction import Transaction
+from services.settlement import handlers, partitions, posting, store
+from services.settlement.account import AccountKey, AccountKind
+from services.settlement.model import chains
+from services.settlement.partitions import Partition
+from services.settlement.transfer import Transfer, TransferKind
+from tests.integration.settlement.conftest import LedgerDatabase
+
+AROUND = posting.Surroundings(frozenset({1}))
+TODAY = datetime.now(UTC).date()
+OLD_MONTH = date(TODAY.year - 2, 3, 1)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def old_ledger(ledger: LedgerDatabase) -> LedgerDatabase:
+    """Return a ledger that began two years ago: partitions of its first two months."""
+    enter(service_principal("settlement"), "test")
+    async with ledger.database.read() as connection:
+        for month in (OLD_MONTH, OLD_MONTH.replace(month=4)):
+            assert await partitions.make(connection, month)
+    ledger.clock.at = datetime(OLD_MONTH.year, 3, 10, tzinfo=UTC)
+    return ledger
+
+
+async def open_accounts(ledger: LedgerDatabase) -> tuple[int, int]:
+    keys = [
+        AccountKey(1, AccountKind.BANK, None, str(new_id())),
+        AccountKey(1, AccountKind.WALLET, new_id(), ""),
+    ]
+    records = await ledger.database.run(lambda tx: handlers.create_accounts(tx, keys))
+    return records[0].account.id, records[1].account.id
+
+
+def row(
+    ledger: LedgerDatabase, debit: int, credit: int, amount_fen: int, **fields: int
+) -> Transfer:
+    identifier = fact_id(ledger.clock.at, "test", str(new_id()))
+    plain = Transfer(
+        identifier,
+        identifier,
+        TransferKind.POSTED,
+        debit,
+        credit,
+        amount_fen,
+        None,
+        0,
+        False,
+        8,
+        "",
+        "",
+    )
+    return plain._replace(**fields)
+
+
+async def post(ledger: LedgerDatabase, *rows: Transfer) -> list[str]:
+    outcomes = await ledger.database.run(
+        lambda tx: posting.post(tx, 1, chains(rows), around=AROUND)
+    )
+    return [outcome.code.name for outcome in outcomes]
+
+
+async def list_all(ledger: LedgerDatabase) -> list[Partition]:
+    async with ledger.database.read() as connection:
+        return await partitions.list_all(connection)
+
+
+async def test_the_service_makes_months_ahead_of_wall_time_and_of_the_business_date(
+    ledger: LedgerDatabase,
+) -> None:
+    ahead = datetime.now(UTC) + timedelta(days=400)
+    ledger.clock.at = ahead
+    await ledger.database.run(partitions.make_ahead)
+    months = {partition.month for partition in await list_all(ledger)}
+    for instant in (datetime.now(UTC), ahead):
+        assert instant.date().replace(day=1) in months
+        assert (instant + timedelta(days=80)).date().replace(day=1) in months
+    async with ledger.database.read() as connection:
+        due_at = await connection.fetchval(
+            "select due_at from timer where kind = 'make_partitions'"
+        )
+    assert due_at > ahead
+    assert (due_at.day, due_at.hour) == (1, 0)
+
+
+async def test_an_old_month_is_detached_and_nothing_of_it_is_forgotten(
+    old_ledger: LedgerDatabase,
+) -> None:
+    ledger = old_ledger
+    bank, wallet = await open_accounts(ledger)
+    first = row(ledger, bank, wallet, 1_000)
+    held = row(ledger, wallet, bank, 300, kind=TransferKind.PENDING)
+    assert await post(ledger, first, held) == ["CREATED", "CREATED"]
+    in_march = ledger.clock.at
+    march, april = (await list_all(ledger))[:2]
+
+    assert await close(ledger, april) == "an older partition is attached"
+    assert await close(ledger, march) == "it holds pending transfers that are open"
+    ledger.clock.at = datetime(OLD_MONTH.year, 4, 2, tzinfo=UTC)
+    void = row(ledger, 0, 0, 0, kind=TransferKind.VOID_PENDING)._replace(pending_id=held.id)
+    assert await post(ledger, void, row(ledger, wallet, bank, 10)) == ["CREATED", "CREATED"]
+
+    assert await close(ledger, march) is None
+    assert await post(ledger, first) == ["ID_TOO_OLD"]
+    assert await ledger.database.run(lambda tx: partitions.detach(tx.connection, march)) == 2
+    assert (await list_all(ledger))[0].state == "DETACHED"
+    assert await post(ledger, first) == ["ID_TOO_OLD"]
+    assert await close(ledger, march) is None
+
+    async with ledger.database.read() as connection:
+        for at, expected in (
+            (in_march - timedelta(days=1), (0, 0)),
+            (in_march, (1_000, 700)),
+            (ledger.clock.at, (990, 990)),
+        ):
+            assert await store.standing_at(connection, wallet, ledger=1, at=at) == expected
+        assert await unexplained_accounts(ledger) == []
+        counted = await connection.fetch("select * from closing_count")
+    assert [tuple(each)[1:] for each in counted] == [(1, 1, 2)]
+    owner = await asyncpg.connect(ledger.owner_dsn)
+    try:
+        assert await owner.fetchval(f'select count(*) from "{march.name}"') == 2
+    finally:
+        await owner.close()
+
+
+async def unexplained_accounts(ledger: LedgerDatabase) -> list[int]:
+    """Return accounts that are not the sum of their transfers and of what was detached."""
+    async with ledger.database.read() as connection:
+        rows = await connection.fetch(
+            """
+            select a.id from account a
+            where a.credits_posted <> (
+                select coalesce(sum(amount), 0) from transfer
+                where credit_account = a.id and kind in (1, 3)
+            ) + (
+                select coalesce(sum(credits_posted), 0) from closing_sum where account = a.id
+            )
+            """
+        )
+    return [each["id"] for each in rows]
+
+
+async def close(ledger: LedgerDatabase, partition: Partition) -> str | None:
+    async def work(tx: Transaction) -> str | None:
+        return await partitions.close(tx.connection, partition)
+
+    return await ledger.database.run(work)
+
+
+async def test_recent_and_only_partitions_stay(ledger: LedgerDatabase) -> None:
+    recent = next(p for p in await list_all(ledger) if p.month == TODAY.replace(day=1))
+    assert await close(ledger, recent) in (
+        "an older partition is attached",
+        "it holds ids of the last twelve months",
+    )
+    unknown = Partition("transfer_000000", OLD_MONTH, "ATTACHED")
+    assert await close(ledger, unknown) == "there is no such partition"
+    with pytest.raises(asyncpg.RaiseError, match="is not closing"):
+        await ledger.database.run(lambda tx: partitions.detach(tx.connection, recent))
+
+
+async def test_a_month_whose_ids_rest_in_the_default_partition_stays_there(
+    ledger: LedgerDatabase,
+) -> None:
+    ledger.clock.at = datetime(TODAY.year + 6, 5, 5, tzinfo=UTC)
+    bank, wallet = await open_accounts(ledger)
+    assert await post(ledger, row(ledger, bank, wallet, 5)) == ["CREATED"]
+    async with ledger.database.read() as connection:
+        assert await connection.fetchval("select count(*) from transfer_default") == 1
+        assert not await partitions.make(connection, ledger.clock.at.date())
+        assert await partitions.make(connection, date(TODAY.year + 6, 6, 1))
