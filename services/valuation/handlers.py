@@ -3,12 +3,10 @@
 import json
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from uuid import UUID
 
 from ironloop.options.v1 import options_pb2
 
-from services.kit.database import Database
 from services.kit.errors import InvalidArgument, NotFound
 from services.kit.etags import check_etag
 from services.kit.ids import name, new_id
@@ -17,8 +15,8 @@ from services.kit.runtime import Runtime
 from services.kit.timers import Timer
 from services.kit.transaction import Transaction
 from services.valuation import clients, events, store
-from services.valuation.appraisal import CurvePoint, Valuer, points_of_curve
-from services.valuation.errors import BuildYearUnknown, OtherParty, OwnValuation
+from services.valuation.appraisal import Valuer
+from services.valuation.errors import OtherParty, OwnValuation
 from services.valuation.lifecycle import VALUATION
 from services.valuation.model import (
     HOURS_MAX,
@@ -28,20 +26,10 @@ from services.valuation.model import (
     Valuation,
     ValuationState,
 )
-from services.valuation.record import (
-    DIFFERENCES_MAX,
-    Difference,
-    appraisal_from_json,
-    differences,
-    inputs_from_json,
-    make_record,
-    recompute,
-    sha256_of,
-)
+from services.valuation.record import appraisal_from_json, make_record, sha256_of
 from services.valuation.registry import Registry
 
 EXPIRY_TIMER = "expire_valuation"
-HOURS_PER_YEAR_MAX = Decimal(8_784)  # of a leap year
 
 
 def valued_party(viewer: Principal, party: str) -> str:
@@ -91,7 +79,10 @@ def check_inputs(inputs: Inputs, *, today: date, registered: bool) -> None:
         raise InvalidArgument(field, f"built in {built}, after the as-of date {as_of}")
     hours = specification.hours_meter
     if hours is not None and not 0 <= hours <= HOURS_MAX:
-        raise InvalidArgument("hours_meter", f"must lie in 0 to {HOURS_MAX:,f} h, not {hours:f}")
+        stated = "overrides" if "hours_meter" in inputs.overridden else "specification"
+        raise InvalidArgument(
+            f"{stated}.hours_meter", f"must lie in 0 to {HOURS_MAX:,f} h, not {hours:f}"
+        )
     if not 0 <= inputs.olv_weight <= 1:
         raise InvalidArgument("overrides.olv_weight", "must lie in 0 (FLV) to 1 (FMV)")
 
@@ -210,67 +201,6 @@ async def expire_valuation(tx: Transaction, timer: Timer) -> None:
         step = VALUATION.next(valuation.state, "expire", subject=valuation.name)
         expired = replace(valuation, state=step.target)
         await store.update_valuation(tx.connection, expired, at=tx.now)
-
-
-async def get_valuation(database: Database, valuation_id: UUID, *, viewer: Principal) -> Valuation:
-    """Return a valuation that the viewer may see.
-
-    Raises:
-        NotFound: There is none, or it is another party's.
-    """
-    async with database.read() as connection:
-        valuation = await store.find_valuation(connection, valuation_id, viewer=viewer)
-    if valuation is None:
-        raise NotFound(name("valuations", valuation_id))
-    return valuation
-
-
-def curve_of(
-    registry: Registry,
-    valuation: Valuation,
-    *,
-    hours_per_year: Decimal | None,
-    months: int,
-    step_months: int,
-) -> tuple[Decimal, list[CurvePoint]]:
-    """Return the use assumed and the values over time of a valuation's machine.
-
-    Raises:
-        BuildYearUnknown, ModelNotKept, PolicyNotKept: As they say.
-        InvalidArgument: `hours_per_year` is more than a year has, or negative.
-    """
-    inputs, valuer = _past(registry, valuation)
-    if hours_per_year is None:
-        hours_per_year = valuer.hours_per_year(inputs)
-    if not 0 <= hours_per_year <= HOURS_PER_YEAR_MAX:
-        raise InvalidArgument("hours_per_year", f"must lie in 0 to {HOURS_PER_YEAR_MAX:,f} h")
-    if inputs.specification.build_year is None and months:
-        raise BuildYearUnknown(valuation.name)
-    points = points_of_curve(months, step_months)
-    return hours_per_year, valuer.curve(inputs, hours_per_year=hours_per_year, months=points)
-
-
-def replay(registry: Registry, valuation: Valuation) -> tuple[str, list[Difference]]:
-    """Recompute a valuation; return the new record's hash and where it differs from the kept one.
-
-    A kept record that no longer fits the hash it was issued under is a difference too.
-
-    Raises:
-        ModelNotKept, PolicyNotKept: What it was computed with is gone.
-    """
-    _, valuer = _past(registry, valuation)
-    recomputed = recompute(valuer, valuation.record)
-    found = differences(valuation.record, recomputed)
-    if (kept := sha256_of(valuation.record)) != valuation.record_sha256:
-        found.insert(0, ("", f'"{valuation.record_sha256}"', f'"{kept}"'))
-    return sha256_of(recomputed), found[:DIFFERENCES_MAX]
-
-
-def _past(registry: Registry, valuation: Valuation) -> tuple[Inputs, Valuer]:
-    record = json.loads(valuation.record)
-    versions = record["versions"]
-    valuer = registry.valuer(versions["model"], versions["policy"])
-    return inputs_from_json(record["inputs"]), valuer
 
 
 async def _issue(

@@ -10,7 +10,7 @@ from services.kit.ids import parse_name
 from services.kit.principals import principal
 from services.kit.runtime import Runtime
 from services.kit.transaction import Transaction
-from services.valuation import handlers, messages, store
+from services.valuation import handlers, messages, past_handlers, store
 from services.valuation.model import Decision, Valuation
 from services.valuation.registry import Registry
 
@@ -100,7 +100,7 @@ class ValuationRpc(valuation_pb2_grpc.ValuationServiceServicer):
     ) -> valuation_pb2.Curve:
         """Return a valuation's machine's values over time."""
         valuation = await self._get(request.valuation, field="valuation")
-        hours_per_year, points = handlers.curve_of(
+        hours_per_year, points = past_handlers.curve_of(
             self._registry,
             valuation,
             hours_per_year=(
@@ -118,7 +118,7 @@ class ValuationRpc(valuation_pb2_grpc.ValuationServiceServicer):
     ) -> valuation_pb2.ReplayValuationResponse:
         """Recompute a valuation and compare."""
         valuation = await self._get(request.name)
-        recomputed_sha256, differences = handlers.replay(self._registry, valuation)
+        recomputed_sha256, differences = past_handlers.replay(self._registry, valuation)
         return valuation_pb2.ReplayValuationResponse(
             outcome=(
                 valuation_pb2.REPLAY_OUTCOME_MISMATCH
@@ -257,7 +257,7 @@ class ValuationRpc(valuation_pb2_grpc.ValuationServiceServicer):
         )
 
     async def _get(self, resource: str, *, field: str = "name") -> Valuation:
-        return await handlers.get_valuation(
+        return await past_handlers.get_valuation(
             self._database, parse_name(resource, "valuations", field=field), viewer=principal()
         )
 

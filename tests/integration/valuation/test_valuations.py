@@ -176,8 +176,8 @@ async def test_overrides_are_kept_and_named(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("facts", "field"),
     [
-        ({"hours_meter": wire.decimal(Decimal(-1))}, "hours_meter"),
-        ({"hours_meter": wire.decimal(Decimal(1_000_001))}, "hours_meter"),
+        ({"hours_meter": wire.decimal(Decimal(-1))}, "specification.hours_meter"),
+        ({"hours_meter": wire.decimal(Decimal(1_000_001))}, "specification.hours_meter"),
         ({"build_year": 2199}, "specification.build_year"),
         ({"build_year": 1800}, "specification.build_year"),
         ({"equipment_class": "submarine"}, "specification.equipment_class"),
