@@ -15,6 +15,9 @@ from services.kit.clock import business_date
 REST_WITHIN_S = 60.0
 POLL_S = 0.02
 DAY_S = 86_400
+CALM_ROUNDS = 2  # in a row: an event may travel while services are asked in turn
+
+Standings = dict[str, operator_pb2.Quiescence]
 
 
 class NotAtRest(Exception):
@@ -38,10 +41,7 @@ class BusinessTime:
 
     async def today(self) -> date:
         """Return the business date."""
-        stands = await self._stands()
-        return min(
-            wire.to_date(one.business_date, field="business_date") for one in stands.values()
-        )
+        return _date_of(await self._stands())
 
     async def advance_to(self, day: date) -> None:
         """Move on to `day` from timer to timer, so that each fires on its own date.
@@ -49,44 +49,30 @@ class BusinessTime:
         Raises:
             NotAtRest: A step did not come to rest within a minute.
         """
-        while (today := await self.today()) < day:
-            await self.until_at_rest()
-            due_on = await self._next_due_on(today)
+        while True:
+            stands = await self.until_at_rest()
+            if _date_of(stands) >= day:
+                return
+            due_on = _next_due_on(stands)
             await self._move_to(day if due_on is None else min(day, due_on))
-        await self.until_at_rest()
 
-    async def until_at_rest(self) -> None:
-        """Return once no service has anything under way.
+    async def until_at_rest(self) -> Standings:
+        """Return how the services stand once none of them has anything under way.
 
         Raises:
             NotAtRest: Something still is after a minute.
         """
         deadline_s = time.monotonic() + REST_WITHIN_S
         calm = 0
-        while calm < 2:  # twice in a row: an event may travel while services are asked in turn
-            busy = {
-                name: stands
-                for name, stands in (await self._stands()).items()
-                if self._is_busy(stands)
-            }
+        while True:
+            stands = await self._stands()
+            busy = [f"{name}: {one}" for name, one in stands.items() if self._is_busy(one)]
             calm = 0 if busy else calm + 1
+            if calm == CALM_ROUNDS:
+                return stands
             if time.monotonic() > deadline_s:
-                raise NotAtRest(", ".join(f"{name}: {stands}" for name, stands in busy.items()))
+                raise NotAtRest(", ".join(busy))
             await asyncio.sleep(POLL_S)
-
-    async def _next_due_on(self, today: date) -> date | None:
-        """Return the first date on which a timer that waits has fallen due."""
-        present = datetime.now(UTC)
-        present += timedelta(days=(today - business_date(present)).days)
-        due = [
-            stands.next_timer_time.ToDatetime(tzinfo=UTC)
-            for stands in (await self._stands()).values()
-            if stands.HasField("next_timer_time")
-        ]
-        if not due:
-            return None
-        days = math.ceil((min(due) - present).total_seconds() / DAY_S)
-        return today + timedelta(days=max(1, days))
 
     async def _move_to(self, day: date) -> None:
         request = operator_pb2.AdvanceBusinessDateRequest(business_date=wire.date(day))
@@ -94,7 +80,7 @@ class BusinessTime:
             *(self._stub(name).AdvanceBusinessDate(request) for name in self._services())
         )
 
-    async def _stands(self) -> dict[str, operator_pb2.Quiescence]:
+    async def _stands(self) -> Standings:
         names = list(self._services())
         request = operator_pb2.GetQuiescenceRequest()
         answers = await asyncio.gather(*(self._stub(name).GetQuiescence(request) for name in names))
@@ -107,3 +93,23 @@ class BusinessTime:
 
     def _stub(self, service: str) -> "operator_pb2_grpc.OperatorServiceAsyncStub":
         return self._operator.stub(operator_pb2_grpc.OperatorServiceStub, service=service)
+
+
+def _date_of(stands: Standings) -> date:
+    return min(wire.to_date(one.business_date, field="business_date") for one in stands.values())
+
+
+def _next_due_on(stands: Standings) -> date | None:
+    """Return the first date on which a timer that waits has fallen due."""
+    today = _date_of(stands)
+    present = datetime.now(UTC)
+    present += timedelta(days=(today - business_date(present)).days)
+    due = [
+        one.next_timer_time.ToDatetime(tzinfo=UTC)
+        for one in stands.values()
+        if one.HasField("next_timer_time")
+    ]
+    if not due:
+        return None
+    days = math.ceil((min(due) - present).total_seconds() / DAY_S)
+    return today + timedelta(days=max(1, days))

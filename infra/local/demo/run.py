@@ -1,5 +1,6 @@
 """Runs the demo on a fresh stack."""
 
+import fcntl
 import shutil
 import sys
 from pathlib import Path
@@ -21,10 +22,23 @@ from infra.local.state import Stack
 from infra.local.topology import TOPOLOGY
 from services.kit.clock import BusinessClock
 
+DEMO_LOCK = paths.STATE.with_suffix(".lock")  # beside the state's folder, which is made anew
+
 
 async def run_demo(fleet_page: Path, *, keep: bool) -> int:
     """Tell the story on a stack of its own; return 0 where every check holds."""
     narrator = Narrator()
+    paths.STATE.parent.mkdir(parents=True, exist_ok=True)
+    with DEMO_LOCK.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("another demo runs in this checkout; wait for its end", file=sys.stderr)
+            return 1
+        return await _run_alone(narrator, fleet_page, keep=keep)
+
+
+async def _run_alone(narrator: Narrator, fleet_page: Path, *, keep: bool) -> int:
     try:
         fleet = read_fleet(fleet_page, today=BusinessClock().today())
         narrator.console.print(f"[bold]Ironloop[/bold]: the closed loop on {fleet_page.name}")

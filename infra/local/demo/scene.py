@@ -52,8 +52,8 @@ class Scene:
 
 def fen(amount: money_pb2.Money) -> int:
     """Return an amount that a service answered, in fen; it may be negative."""
-    whole: int = amount.units * wire.FEN_PER_UNIT
-    return whole + amount.nanos // wire.NANOS_PER_FEN
+    amount_fen: int = amount.units * wire.FEN_PER_UNIT + amount.nanos // wire.NANOS_PER_FEN
+    return amount_fen
 
 
 def request_id() -> str:
