@@ -50,6 +50,16 @@ def hours(value: decimal_pb2.Decimal, *, field: str) -> Decimal:
     return _scaled(number, HOURS_PLACES, field)
 
 
+def optional_hours(message: object, field: str) -> Decimal | None:
+    """Return hours of a request, or None where they are absent.
+
+    Raises:
+        InvalidArgument: As `hours` says.
+    """
+    is_given = message.HasField(field)  # type: ignore[attr-defined]
+    return hours(getattr(message, field), field=field) if is_given else None
+
+
 def optional_date(message: object, field: str) -> date | None:
     """Return a date field of a request, or None where it is absent."""
     value: date_pb2.Date = getattr(message, field)

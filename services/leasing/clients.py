@@ -21,7 +21,7 @@ class Machine:
     Attributes:
         number: Its PIN, or its serial number where it has none.
         build_year: 0 where unknown.
-        hours: Its hour meter; 0 where unknown.
+        hours: Its hour meter; None where unknown.
         liens: The names of its active liens.
     """
 
@@ -29,7 +29,7 @@ class Machine:
     number: str
     title_holder: str
     build_year: int
-    hours: Decimal
+    hours: Decimal | None
     liens: tuple[str, ...]
 
 
@@ -181,6 +181,6 @@ def _machine(answer: machines_pb2.Machine) -> Machine:
         number=answer.pin or answer.serial_number,
         title_holder=answer.title_holder,
         build_year=answer.build_year,
-        hours=wire.to_decimal(answer.hours_meter, field="hours_meter") if has_hours else Decimal(0),
+        hours=wire.to_decimal(answer.hours_meter, field="hours_meter") if has_hours else None,
         liens=tuple(lien.name for lien in answer.liens),
     )

@@ -1,6 +1,7 @@
 """A lease from the quote to both signatures, one transaction a command."""
 
 from dataclasses import replace
+from decimal import Decimal
 from uuid import UUID
 
 from ironloop.leasing.v1 import leasing_events_pb2 as events
@@ -26,6 +27,7 @@ from services.leasing.model import QUOTE_VALID_FOR, RESERVING, Lease, LeaseState
 from services.leasing.programme_model import Programme, Wish
 from services.leasing.quote import quote_figures, remaining_life
 from services.leasing.terms import LeaseTerms, canonical_terms, terms_sha256
+from services.leasing.usage_model import Reading
 
 EXPIRY = "lease_expiry"
 
@@ -126,8 +128,10 @@ async def sign_lease(tx: Transaction, lease_id: UUID, *, viewer: Principal, sha2
     return await lease_store.update_lease(tx.connection, lease, at=tx.now)
 
 
-async def accept_delivery(tx: Transaction, lease_id: UUID, *, viewer: Principal) -> Lease:
-    """Accept the machine's delivery: the lease's first day is today.
+async def accept_delivery(
+    tx: Transaction, lease_id: UUID, *, viewer: Principal, hours: Decimal | None
+) -> Lease:
+    """Accept the machine's delivery, with its hours where they are read: the first day is today.
 
     Raises:
         NotFound, PermissionDenied, LeaseBusy, TransitionRefused.
@@ -137,6 +141,11 @@ async def accept_delivery(tx: Transaction, lease_id: UUID, *, viewer: Principal)
     LEASE.next(lease.state, "accept_delivery", subject=lease.name)
     if lease.start_on is not None:
         raise DeliveryAccepted(lease.name, lease.start_on)
+    if hours is not None:
+        reading = Reading(tx.today, hours)
+        await lease_store.add_reading(
+            tx.connection, lease.id, reading, reporter=viewer.subject, at=tx.now
+        )
     return await lease_store.update_lease(
         tx.connection, replace(lease, start_on=tx.today), at=tx.now
     )

@@ -13,7 +13,7 @@ from services.kit.errors import NotFound
 from services.kit.ids import name
 from services.kit.principals import Principal
 from services.leasing.errors import MachineLeased
-from services.leasing.model import BuyoutQuote, Lease, LeaseState
+from services.leasing.model import LIVE, BuyoutQuote, Lease, LeaseState
 from services.leasing.quote import Figures
 from services.leasing.terms import LeaseTerms
 from services.leasing.usage_model import Reading
@@ -141,12 +141,12 @@ async def is_machine_leased(connection: Connection, lease: Lease) -> bool:
     """Whether another live lease holds the machine."""
     found: bool = await connection.fetchval(
         """
-        select exists (select from lease where machine = $1 and id <> $2 and state in (
-            'APPROVED', 'SIGNED', 'ACTIVE', 'BUYOUT_QUOTED', 'MATURED', 'EXTENDED',
-            'RETURN_PENDING', 'RETURNED', 'DEFAULTED', 'REPOSSESSED', 'TOTAL_LOSS'))
+        select exists (
+            select from lease where machine = $1 and id <> $2 and state = any($3::text[]))
         """,
         lease.terms.machine,
         lease.id,
+        sorted(LIVE),
     )
     return found
 

@@ -24,7 +24,7 @@ from services.leasing import (
     term_handlers,
     usage_handlers,
 )
-from services.leasing.arguments import hours, optional_date
+from services.leasing.arguments import hours, optional_date, optional_hours
 from services.leasing.errors import RateResetRefused, RestructuringRefused
 from services.leasing.instalment_store import Assignment
 from services.leasing.messages import (
@@ -54,6 +54,9 @@ class LeasingRpc(leasing_pb2_grpc.LeasingServiceServicer):
         self, request: leasing_pb2.QuoteLeaseRequest, context: Any
     ) -> leasing_pb2.Lease:
         """Quote a lease of a machine from a programme."""
+        answer: leasing_pb2.Lease | None = await self._commands.find_answer(request)
+        if answer is not None:
+            return answer
         viewer = principal()
         lessee = request.lessee or viewer.require_party()
         if lessee != viewer.party:
@@ -129,7 +132,12 @@ class LeasingRpc(leasing_pb2_grpc.LeasingServiceServicer):
         """Accept the delivery of the machine."""
         return await self._command(
             request,
-            lambda tx, lease_id: handlers.accept_delivery(tx, lease_id, viewer=principal()),
+            lambda tx, lease_id: handlers.accept_delivery(
+                tx,
+                lease_id,
+                viewer=principal(),
+                hours=optional_hours(request, "hours_meter"),
+            ),
         )
 
     async def ActivateLease(

@@ -189,11 +189,11 @@ async def _hand_over(runtime: Runtime, saga: Saga) -> Facts:
         custodian=saga.facts["lessee"],
         request_id=saga.request_id("hand over"),
     )
-    return {"hours": str(machine.hours)}
+    return {"hours": None if machine.hours is None else str(machine.hours)}
 
 
 async def _activate(tx: Transaction, saga: Saga) -> None:
-    """Freeze the schedule, keep the first meter reading, and set the lease's timers."""
+    """Freeze the schedule, and set the lease's timers."""
     lease = await lock_by_name(tx, saga.subject)
     step = LEASE.next(lease.state, "activate", subject=lease.name)
     schedule = lease.terms.schedule()
@@ -212,14 +212,20 @@ async def _activate(tx: Transaction, saga: Saga) -> None:
         deposit_held_fen=lease.terms.deposit_fen,
     )
     await instalment_store.insert_instalments(tx.connection, instalments)
-    first_reading = Reading(lease.started_on, Decimal(saga.facts["hours"]))
-    await lease_store.add_reading(
-        tx.connection, lease.id, first_reading, reporter=saga.actor, at=tx.now
-    )
+    await _keep_first_reading(tx, lease, saga)
     await tx.cancel_timers(lease.name, kind=EXPIRY)
     await set_maturity(tx, lease)
     await set_agenda(tx, lease, instalments)
     await end(tx, await _announce_activation(tx, lease, instalments))
+
+
+async def _keep_first_reading(tx: Transaction, lease: Lease, saga: Saga) -> None:
+    """Keep the registry's hours as the first reading, where the lessee read none at delivery."""
+    hours: str | None = saga.facts["hours"]
+    if hours is None or await lease_store.find_readings(tx.connection, lease.id) is not None:
+        return
+    reading = Reading(lease.started_on, Decimal(hours))
+    await lease_store.add_reading(tx.connection, lease.id, reading, reporter=saga.actor, at=tx.now)
 
 
 async def _announce_activation(

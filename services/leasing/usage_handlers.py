@@ -1,5 +1,6 @@
 """Usage as the lessee reports it, one transaction a report."""
 
+from decimal import Decimal
 from uuid import UUID
 
 from ironloop.leasing.v1 import leasing_events_pb2 as events
@@ -43,12 +44,13 @@ async def report_usage(
 async def keep_reading(tx: Transaction, lease: Lease, reading: Reading, *, reporter: str) -> Usage:
     """Write a reading of an active, locked lease, and return the use with it.
 
+    Where the hours at delivery are not known, the first reading is what use is counted from.
+
     Raises:
         HoursBelowLast, HoursImplausible, InvalidArgument: It cannot be.
     """
     readings = await lease_store.find_readings(tx.connection, lease.id)
-    assert readings is not None, f"{lease.name} has no reading of its first day"
-    first, last = readings
+    first, last = readings or (reading, Reading(lease.started_on, reading.hours))
     check_reading(reading, last=last, today=tx.today)
     await lease_store.add_reading(tx.connection, lease.id, reading, reporter=reporter, at=tx.now)
     return usage_of(lease.terms, first=first, last=reading)
@@ -64,10 +66,10 @@ async def get_usage(
         TransitionRefused: It is not active yet.
     """
     lease = await handlers.get_lease(database, lease_id, viewer=viewer)
+    if lease.maturity_on is None:
+        LEASE.next(lease.state, "report_usage", subject=lease.name)
     async with database.read() as connection:
         readings = await lease_store.find_readings(connection, lease.id)
-    if readings is None:
-        LEASE.next(lease.state, "report_usage", subject=lease.name)
-        raise AssertionError(f"{lease.name} is {lease.state} without a first reading")
-    first, last = readings
+    unread = Reading(lease.started_on, Decimal(0))
+    first, last = readings or (unread, unread)
     return lease, usage_of(lease.terms, first=first, last=last)

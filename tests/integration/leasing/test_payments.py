@@ -329,3 +329,32 @@ async def test_usage_of_a_quote_is_refused(fleet: Fleet) -> None:
     lease = await fleet.quote()
     with refused("TRANSITION_REFUSED"):
         await leases(fleet.lessee).GetUsage(pb.GetUsageRequest(name=lease.name))
+
+
+async def test_hours_read_at_delivery_come_before_the_registrys(fleet: Fleet) -> None:
+    lease = await fleet.signed()
+    await fleet.fund(fleet.lessee, fen(lease.terms.deposit) + fen(lease.terms.fee))
+    await leases(fleet.lessee).AcceptDelivery(
+        pb.AcceptDeliveryRequest(
+            request_id=request_id(), name=lease.name, hours_meter=wire.decimal(Decimal(120))
+        )
+    )
+    await fleet.activate(lease)
+    usage = await leases(fleet.lessee).GetUsage(pb.GetUsageRequest(name=lease.name))
+    assert (Decimal(usage.hours_meter.value), Decimal(usage.hours_used.value)) == (
+        Decimal(120),
+        Decimal(0),
+    )
+
+
+async def test_where_no_hours_are_known_the_first_report_counts_from(fleet: Fleet) -> None:
+    lease = await fleet.active(await fleet.machine(hours_meter=None))
+    usage = await leases(fleet.lessee).ReportUsage(
+        pb.ReportUsageRequest(
+            request_id=request_id(), name=lease.name, hours_meter=wire.decimal(Decimal(4321))
+        )
+    )
+    assert (Decimal(usage.hours_meter.value), Decimal(usage.hours_used.value)) == (
+        Decimal(4321),
+        Decimal(0),
+    )
