@@ -1,0 +1,1 @@
+"""Benchmarks: what the kit costs, measured beside what it is compared with."""

@@ -1,0 +1,188 @@
+"""What the kit costs: a read and a write beside an empty echo, an event's way, memory at rest.
+
+Ratios are taken within a round, in which each target is called for the same while right after the
+others, so that what else the machine does weighs on all of them.
+"""
+
+import asyncio
+import random
+import secrets
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+import asyncpg
+import grpc
+from ironloop.options.v1 import options_pb2
+from ironloop.parties.v1 import parties_pb2
+from rich.progress import Progress
+
+from infra.bench import echo
+from infra.bench.lab import Lab, open_lab
+from infra.bench.load import Metadata, at_rate, calls_per_second
+from infra.bench.report import Figure
+from infra.local.processes import Process
+from infra.local.state import read_stack
+from services.kit.ids import new_id
+from services.parties.model import uscc_of
+
+ROUNDS = 3
+SECONDS = 2.0
+IN_FLIGHT = 32
+PARTIES = 500  # rows that the reads choose from
+EVENT_ROUNDS = 1
+EVENT_SECONDS = 10.0
+EVENTS_PER_SECOND = 100.0
+HEARD_WITHIN_S = 30.0
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+_SERVICE = "/ironloop.parties.v1.PartiesService"
+Requests = Callable[[], bytes]
+Owner: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+
+async def measure() -> list[Figure]:
+    """Measure everything; takes about two minutes."""
+    with Progress(transient=True) as progress:
+        task = progress.add_task("kit: starting servers", total=1 + ROUNDS + EVENT_ROUNDS)
+        async with open_lab() as lab:
+            metadata = [("authorization", f"Bearer {lab.token}"), ("traceparent", TRACEPARENT)]
+            rounds = []
+            async with (
+                lab.channel("echo") as nothing,
+                lab.channel("parties") as parties,
+            ):
+                read = await _reads(parties, metadata)
+                progress.update(task, advance=1, description="kit: reads and writes")
+                for _ in range(ROUNDS):
+                    rounds.append(await _round(nothing, parties, read, metadata))
+                    progress.advance(task)
+                progress.update(task, description="kit: events")
+                delays = []
+                for _ in range(EVENT_ROUNDS):
+                    delays.append(await _event_delay_p99_ms(lab, parties, metadata))
+                    progress.advance(task)
+    return [*_call_figures(rounds), _delay_figure(delays), *_memory_figures()]
+
+
+def _call_figures(rounds: list[tuple[float, float, float]]) -> list[Figure]:
+    empty, reads, writes = zip(*rounds, strict=True)
+    read_ratios = [read / nothing for nothing, read, _ in rounds]
+    write_ratios = [write / nothing for nothing, _, write in rounds]
+    return [
+        Figure("read_over_echo", "ratio", read_ratios, must=0.35, aim=0.48),
+        Figure("write_over_echo", "ratio", write_ratios, must=0.15, aim=0.30),
+        Figure("echo", "calls/s", empty),
+        Figure("read", "calls/s", reads),
+        Figure("write", "calls/s", writes),
+    ]
+
+
+def _delay_figure(delays: list[float]) -> Figure:
+    return Figure("event_delay_p99_ms", "ms", delays, must=250, aim=100, is_at_least=False)
+
+
+async def _round(
+    nothing: grpc.aio.Channel, parties: grpc.aio.Channel, read: Requests, metadata: Metadata
+) -> tuple[float, float, float]:
+    """Return the calls per second of an empty echo, a read and a write, one after the other."""
+    return (
+        await _rate(nothing, echo.PATH, lambda: b"", ()),
+        await _rate(parties, f"{_SERVICE}/GetParty", read, metadata),
+        await _rate(parties, f"{_SERVICE}/CreateParty", _new_party, metadata),
+    )
+
+
+async def _rate(
+    channel: grpc.aio.Channel, path: str, requests: Requests, metadata: Metadata
+) -> float:
+    return await calls_per_second(
+        channel,
+        path,
+        requests=requests,
+        metadata=metadata,
+        in_flight=IN_FLIGHT,
+        seconds=SECONDS,
+    )
+
+
+async def _reads(parties: grpc.aio.Channel, metadata: Metadata) -> Requests:
+    """Register parties, and return what makes requests to read them."""
+    create = parties.unary_unary(
+        f"{_SERVICE}/CreateParty", response_deserializer=parties_pb2.Party.FromString
+    )
+    made = [await create(_new_party(), metadata=metadata) for _ in range(PARTIES)]
+    asked = [parties_pb2.GetPartyRequest(name=one.name).SerializeToString() for one in made]
+    return lambda: random.choice(asked)
+
+
+def _new_party() -> bytes:
+    body = f"91{secrets.randbelow(10**15):015}"
+    return parties_pb2.CreatePartyRequest(
+        request_id=str(new_id()),
+        legal_name="A party of the bench",
+        uscc=uscc_of(body),
+        roles=[options_pb2.ROLE_BUYER],
+    ).SerializeToString()
+
+
+async def _event_delay_p99_ms(lab: Lab, parties: grpc.aio.Channel, metadata: Metadata) -> float:
+    """Return the 99th percentile from a party's commit to the commit of the event's effect."""
+    owner = await asyncpg.connect(lab.owner_dsn("parties"))
+    hearer = await asyncpg.connect(lab.owner_dsn("listener"))
+    try:
+        await _until_all_heard(owner, hearer)
+        before = set(await _commit_times(owner, _MADE))
+        await at_rate(
+            parties,
+            f"{_SERVICE}/CreateParty",
+            requests=_new_party,
+            metadata=metadata,
+            per_second=EVENTS_PER_SECOND,
+            seconds=EVENT_SECONDS,
+        )
+        await _until_all_heard(owner, hearer)
+        made, heard = await _commit_times(owner, _MADE), await _commit_times(hearer, _HEARD)
+    finally:
+        await owner.close()
+        await hearer.close()
+    delays = sorted(heard[party] - made[party] for party in made.keys() - before)
+    return delays[int(len(delays) * 0.99)] * 1000
+
+
+_MADE = "select 'parties/' || id as party, pg_xact_commit_timestamp(xmin) as at from party"
+_HEARD = "select party, pg_xact_commit_timestamp(xmin) as at from heard"
+
+
+async def _commit_times(connection: Owner, query: str) -> dict[str, float]:
+    return {row["party"]: row["at"].timestamp() for row in await connection.fetch(query)}
+
+
+async def _until_all_heard(owner: Owner, hearer: Owner) -> None:
+    async with asyncio.timeout(HEARD_WITHIN_S):
+        while True:
+            made = await owner.fetchval("select count(*) from party")
+            if await hearer.fetchval("select count(*) from heard") == made:
+                return
+            await asyncio.sleep(0.1)
+
+
+def _memory_figures() -> list[Figure]:
+    """Return the resident memory of a stack that is up and at rest, where there is one."""
+    stack = read_stack()
+    if stack is None or not stack.servers:
+        return []
+    services, servers = _resident_gib(stack.services), _resident_gib(stack.servers)
+    return [
+        Figure("services_memory", "GiB", [services], must=1.2, aim=0.8, is_at_least=False),
+        Figure("stack_memory", "GiB", [services + servers], must=2.2, aim=1.6, is_at_least=False),
+    ]
+
+
+def _resident_gib(processes: Iterable[Process]) -> float:
+    """Return the memory of processes and their children; pages they share count once each."""
+    total = 0
+    for process in processes:
+        if (handle := process.handle()) is not None:
+            family = [handle, *handle.children(recursive=True)]
+            total += sum(one.memory_full_info().pss for one in family)
+    return total / 2**30
