@@ -481,6 +481,19 @@ async def test_a_publication_runs_out_after_90_days_but_not_under_an_order(
         await publish(seller, late)
 
 
+async def test_every_aggregate_counts_its_events_from_1_without_gaps(world: World) -> None:
+    async with world.running["marketplace"].runtime.database.read() as connection:
+        rows = await connection.fetch(
+            """
+            select key, array_agg((headers->>'ce_sequence')::int order by seq) as sequences
+            from outbox group by key
+            """
+        )
+    assert len(rows) > 50
+    for row in rows:
+        assert row["sequences"] == list(range(1, len(row["sequences"]) + 1)), row["key"]
+
+
 async def get_listing(actor: Actor, name: str) -> listings_pb2.Listing:
     return await listings(actor).GetListing(listings_pb2.GetListingRequest(name=name))
 

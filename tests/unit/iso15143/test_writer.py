@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.iso15143.model import (
@@ -110,6 +110,7 @@ EQUIPMENT = st.builds(
 )
 
 
+@settings(max_examples=40)  # each example is a whole fleet
 @given(
     st.builds(
         Fleet,
