@@ -165,6 +165,17 @@ async def appraise(
     )
 
 
+async def valuation_state(runtime: Runtime, valuation: str, *, actor: str) -> str:
+    """Return whether a valuation may still be relied on: its state's name."""
+    stub = runtime.peers.stub("valuation", valuation_pb2_grpc.ValuationServiceStub)
+    found = await runtime.peers.call(
+        stub.GetValuation,
+        valuation_pb2.GetValuationRequest(name=valuation),
+        on_behalf_of=actor,
+    )
+    return wire.enum_name(valuation_pb2.ValuationState, found.state, prefix="VALUATION_STATE_")
+
+
 async def flv_q10_curve(
     runtime: Runtime, valuation: str, *, hours_per_year: int, months: int, actor: str
 ) -> list[int]:

@@ -199,11 +199,14 @@ async def assess(tx: Transaction, draw: Draw) -> Draw:
 
 
 async def revalue(tx: Transaction, issued: valuation_events_pb2.ValuationIssued) -> None:
-    """Hold the draws on a machine to a newer valuation of either side."""
+    """Hold the draws on a machine to a newer valuation of their funder's.
+
+    The borrower's own are left out: it may state hours or costs of its own choice in them.
+    """
     if not issued.machine:
         return
     for draw in await draw_store.lock_live_draws(tx.connection, issued.machine):
-        if draw.state is not DrawState.ACTIVE or issued.party not in (draw.funder, draw.borrower):
+        if draw.state is not DrawState.ACTIVE or issued.party != draw.funder:
             continue
         olv_q10_fen = wire.fen(issued.olv.q10, field="olv.q10")
         revalued = replace(

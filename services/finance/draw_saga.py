@@ -8,7 +8,7 @@ from uuid import UUID
 from google.protobuf.message import Message
 
 from services.finance import clients, draw_handlers, draw_store, messages
-from services.finance.errors import LienFound, TitleMoved
+from services.finance.errors import LienFound, TitleMoved, ValuationNotIssued
 from services.finance.money_legs import payout_leg, posting_id
 from services.kit.errors import DomainError
 from services.kit.runtime import Runtime
@@ -16,6 +16,9 @@ from services.kit.sagas import Facts, Saga, SagaKind, Step
 from services.kit.transaction import Transaction
 
 KIND = "draw"
+
+# A later valuation of the same machine takes nothing away from what an offer was made on.
+RELIABLE = frozenset({"ISSUED", "SUPERSEDED"})
 
 
 async def begin(tx: Transaction, offer_id: UUID, *, borrower: str) -> Saga:
@@ -31,6 +34,7 @@ async def begin(tx: Transaction, offer_id: UUID, *, borrower: str) -> Saga:
         facts={
             "machine": draw.machine,
             "borrower": draw.borrower,
+            "valuation": draw.valuation,
             "purchase_money": purchase_money,
         },
     )
@@ -42,6 +46,10 @@ async def _search(runtime: Runtime, saga: Saga) -> Facts:
         raise TitleMoved(facts.machine)
     if facts.liens:
         raise LienFound(facts.machine, facts.liens[0])
+    valuation = saga.facts["valuation"]
+    state = await clients.valuation_state(runtime, valuation, actor=saga.actor)
+    if state not in RELIABLE:
+        raise ValuationNotIssued(valuation, state)
     return {}
 
 

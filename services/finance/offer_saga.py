@@ -32,6 +32,7 @@ async def begin(tx: Transaction, facility_id: UUID, wish: Wish, *, borrower: str
         facts={
             "machine": wish.machine,
             "borrower": borrower,
+            "funder": offer.funder,
             "hours_per_year": wish.hours_per_year,
             "term_months": wish.term_months,
         },
@@ -50,8 +51,8 @@ async def _value(runtime: Runtime, saga: Saga) -> Facts:
         runtime,
         request_id=saga.request_id("value"),
         machine=saga.facts["machine"],
-        # For the borrower, who holds the title; the offer shows the funder its figures and hash.
-        party=saga.facts["borrower"],
+        # For the funder, who relies on it: it can read, explain and replay what it lends on.
+        party=saga.facts["funder"],
         actor=saga.actor,
     )
     return {"appraisal": asdict(appraisal) | {"expire_at": appraisal.expire_at.isoformat()}}

@@ -18,11 +18,12 @@ from ironloop.finance.v1 import finance_pb2, finance_pb2_grpc
 from ironloop.marketplace.v1 import machines_pb2, machines_pb2_grpc
 from ironloop.settlement.v1 import settlement_pb2, settlement_pb2_grpc
 
+from infra.local.client import Actor
 from services.finance.definition import DEFINITION
 from services.kit import wire
 from services.kit.ids import new_id
 from tests.integration.finance.valuer import Valuer
-from tests.support.world import Actor, World
+from tests.support.world import World
 
 WITHIN_S = 30.0
 POLL_S = 0.01
@@ -39,17 +40,18 @@ def rid() -> str:
 
 def fen(amount: money_pb2.Money) -> int:
     """Return an amount in fen, negative ones too."""
-    return amount.units * wire.FEN_PER_UNIT + amount.nanos // wire.NANOS_PER_FEN
+    amount_fen: int = amount.units * wire.FEN_PER_UNIT + amount.nanos // wire.NANOS_PER_FEN
+    return amount_fen
 
 
 def finance(actor: Actor) -> "finance_pb2_grpc.FinanceServiceAsyncStub":
     """Return the lending service as an actor calls it."""
-    return actor.stub(finance_pb2_grpc.FinanceServiceStub)  # type: ignore[return-value]
+    return actor.stub(finance_pb2_grpc.FinanceServiceStub)
 
 
 def machines(actor: Actor) -> "machines_pb2_grpc.MachineServiceAsyncStub":
     """Return the registry as an actor calls it."""
-    return actor.stub(machines_pb2_grpc.MachineServiceStub)  # type: ignore[return-value]
+    return actor.stub(machines_pb2_grpc.MachineServiceStub)
 
 
 async def eventually(look: Callable[[], Awaitable[T]], expected: T) -> None:
@@ -319,4 +321,4 @@ class Lending:
         return [account.number for account in opened.accounts]
 
     def _ledger(self) -> "settlement_pb2_grpc.SettlementServiceAsyncStub":
-        return self.world.operator.stub(settlement_pb2_grpc.SettlementServiceStub)  # type: ignore[return-value]
+        return self.world.operator.stub(settlement_pb2_grpc.SettlementServiceStub)

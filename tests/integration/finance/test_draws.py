@@ -9,7 +9,9 @@ import pytest
 from ironloop.common.v1 import common_pb2
 from ironloop.finance.v1 import finance_events_pb2, finance_pb2
 from ironloop.marketplace.v1 import machines_pb2
+from ironloop.valuation.v1 import valuation_pb2
 
+from infra.local.client import Actor
 from services.finance.definition import DEFINITION as FINANCE
 from services.finmath.dates import add_months
 from services.kit import wire
@@ -25,13 +27,12 @@ from tests.integration.finance.lending import (
     rid,
 )
 from tests.support.refusals import refused, status_of
-from tests.support.world import Actor
 
 EDGE_FEN = 1_000_000_00
 
 
 def day(value: object) -> date:
-    return wire.to_date(value, field="date")  # type: ignore[arg-type]
+    return wire.to_date(value, field="date")
 
 
 async def repay(actor: Actor, draw: str, amount_fen: int, *, request: str = "") -> finance_pb2.Draw:
@@ -221,6 +222,19 @@ async def test_a_machine_sold_since_the_offer_is_not_drawn_on(lending: Lending) 
     with refused("TITLE_MOVED"):
         await lending.draw(dealer, offer)
     assert (await lending.headroom(facility, funder))["available"] == 1_000_000_00
+
+
+async def test_a_revoked_valuation_is_not_drawn_on(lending: Lending) -> None:
+    assert lending.valuer is not None
+    funder, dealer = await lending.funder(fen=EDGE_FEN), await lending.dealer()
+    machine = await lending.machine(dealer)
+    offer = await lending.accepted(dealer, await lending.facility(funder, dealer), machine)
+    for made in lending.valuer.made.values():
+        if made.machine == machine:
+            made.state = valuation_pb2.VALUATION_STATE_REVOKED
+    with refused("VALUATION_NOT_ISSUED"):
+        await lending.draw(dealer, offer)
+    assert await lending.liens(machine) == []
 
 
 async def test_a_facility_with_a_draw_is_not_closed(lending: Lending) -> None:

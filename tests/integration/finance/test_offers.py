@@ -9,6 +9,7 @@ from ironloop.finance.v1 import finance_events_pb2, finance_pb2
 from ironloop.marketplace.v1 import machines_pb2
 from ironloop.valuation.v1 import valuation_pb2
 
+from infra.local.client import Actor
 from services.kit import wire
 from tests.integration.finance.lending import (
     WE_7_FEN,
@@ -19,7 +20,6 @@ from tests.integration.finance.lending import (
     rid,
 )
 from tests.support.refusals import refused
-from tests.support.world import Actor
 
 
 async def test_we_7_an_offer_cites_its_valuation_policy_and_cover(lending: Lending) -> None:

@@ -6,11 +6,11 @@ from datetime import date, timedelta
 import pytest
 from ironloop.finance.v1 import finance_pb2
 
+from infra.local.client import Actor
 from services.kit import wire
 from services.kit.ids import new_id
 from tests.integration.finance.lending import WE_7_FEN, Lending, fen, finance, insisted, rid
 from tests.support.refusals import refused
-from tests.support.world import Actor
 
 PLENTY_FEN = 1_000_000_00
 

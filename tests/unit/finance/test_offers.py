@@ -138,7 +138,7 @@ def test_a_class_without_a_limit_of_its_own_has_the_general_one() -> None:
 @pytest.mark.parametrize(("fact", "value"), [("build_year", 0), ("hours_meter", None)])
 def test_a_machine_of_unknown_age_or_hours_is_not_lent_on(fact: str, value: object) -> None:
     with pytest.raises(FactsMissing):
-        decided(**{fact: value})
+        decided(None, **{fact: value})
 
 
 def test_a_term_has_a_limit() -> None:

@@ -1,0 +1,133 @@
+"""Lending on the real valuation service's values, and cover that follows them by event."""
+
+from collections.abc import AsyncIterator
+from decimal import ROUND_HALF_UP, Decimal
+
+import pytest_asyncio
+from ironloop.finance.v1 import finance_events_pb2, finance_pb2
+from ironloop.valuation.v1 import valuation_pb2, valuation_pb2_grpc
+
+from infra.local.client import Actor
+from services.finance.definition import DEFINITION as FINANCE
+from services.kit import wire
+from services.marketplace.definition import DEFINITION as MARKETPLACE
+from services.settlement.definition import DEFINITION as SETTLEMENT
+from services.valuation.definition import DEFINITION as VALUATION
+from tests.integration.finance.lending import Lending, eventually, fen, finance, rid
+from tests.support.refusals import refused
+from tests.support.world import World
+
+HAIRCUTS = {"A": Decimal("0.10"), "B": Decimal("0.15"), "C": Decimal("0.25")}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def appraised(kafka_world: World) -> AsyncIterator[Lending]:
+    """Return a world whose machines are valued by the model, its services linked by Kafka."""
+    await kafka_world.start(SETTLEMENT, MARKETPLACE, VALUATION, FINANCE)
+    yield Lending(kafka_world)
+
+
+def valuation(actor: Actor) -> "valuation_pb2_grpc.ValuationServiceAsyncStub":
+    return actor.stub(valuation_pb2_grpc.ValuationServiceStub)
+
+
+async def test_an_offer_rests_on_the_models_value_which_the_funder_can_replay(
+    appraised: Lending,
+) -> None:
+    funder, dealer = await appraised.funder(fen=2_000_000_00), await appraised.dealer()
+    facility = await appraised.facility(funder, dealer, limit_fen=2_000_000_00)
+    machine = await appraised.machine(dealer)
+
+    offer = await appraised.request(
+        dealer, facility, machine, requested_amount=wire.money(20_000_00), term_months=12
+    )
+
+    seen = await valuation(funder).GetValuation(
+        valuation_pb2.GetValuationRequest(name=offer.valuation.valuation)
+    )
+    assert seen.state == valuation_pb2.VALUATION_STATE_ISSUED
+    assert seen.record_sha256 == offer.valuation.record_sha256
+    assert fen(seen.olv.q10) == fen(offer.valuation.olv_q10)
+    assert offer.haircut.value == f"{HAIRCUTS[offer.valuation.grade]:.6f}"
+    replayed = await valuation(funder).ReplayValuation(
+        valuation_pb2.ReplayValuationRequest(name=seen.name)
+    )
+    assert replayed.outcome == valuation_pb2.REPLAY_OUTCOME_MATCH
+
+    accepted = await finance(dealer).AcceptOffer(
+        finance_pb2.AcceptOfferRequest(request_id=rid(), name=offer.name)
+    )
+    draw = await appraised.draw(dealer, accepted)
+    collateral = Decimal(fen(seen.olv.q10)) * (1 - HAIRCUTS[offer.valuation.grade])
+    assert fen(draw.collateral_value) == int(collateral.quantize(Decimal(1), ROUND_HALF_UP))
+
+
+async def test_without_an_amount_the_model_decides_or_names_the_month_it_breaks(
+    appraised: Lending,
+) -> None:
+    funder, dealer = await appraised.funder(), await appraised.dealer()
+    facility = await appraised.facility(funder, dealer, limit_fen=9_000_000_00)
+    machine = await appraised.machine(dealer)
+
+    with refused("THROUGH_LIFE_COVER") as refusal:
+        await appraised.request(
+            dealer,
+            facility,
+            machine,
+            purchase_price=wire.money(9_000_000_00),
+            term_months=24,
+            balloon=wire.money(200_000_00),
+        )
+    month, ratio = int(refusal.metadata["month"]), Decimal(refusal.metadata["ratio"])
+    assert 0 <= month <= 24
+    assert ratio > 1
+    # What is covered at the month of the breach is offered.
+    less_fen = int(int(refusal.metadata["flv_q10_fen"]) * Decimal("0.4"))
+    offer = await appraised.request(
+        dealer, facility, machine, requested_amount=wire.money(less_fen), term_months=24
+    )
+    assert Decimal(offer.cover.worst_ratio.value) <= 1
+
+
+async def test_a_lower_value_of_the_funders_puts_a_draw_in_shortfall_until_it_is_paid_down(
+    appraised: Lending,
+) -> None:
+    funder, dealer = await appraised.funder(fen=2_000_000_00), await appraised.dealer()
+    facility = await appraised.facility(funder, dealer, limit_fen=2_000_000_00)
+    machine = await appraised.machine(dealer)
+    offer = await appraised.accepted(
+        dealer, facility, machine, requested_amount=wire.money(100_000_00), term_months=12
+    )
+    draw = await appraised.draw(dealer, offer)
+
+    async def state() -> int:
+        return (await appraised.see(funder, draw.name)).collateral_state
+
+    # The funder sees the machine worn out: 14,900 hours instead of the registered 4,000.
+    worn = valuation_pb2.Overrides(
+        hours_meter=wire.decimal(Decimal(14_900)), replacement_cost=wire.money(160_000_00)
+    )
+    for party in (dealer, funder):
+        await valuation(party).CreateValuation(
+            valuation_pb2.CreateValuationRequest(request_id=rid(), machine=machine, overrides=worn)
+        )
+    await eventually(state, finance_pb2.COLLATERAL_STATE_SHORTFALL)
+    short = await appraised.see(funder, draw.name)
+    assert Decimal(short.loan_to_value.value) > Decimal("0.90")
+    assert short.HasField("cure_by_date")
+    listed = await finance(funder).ListDraws(
+        finance_pb2.ListDrawsRequest(collateral_state=finance_pb2.COLLATERAL_STATE_SHORTFALL)
+    )
+    assert [found.name for found in listed.draws] == [draw.name]
+    another = await appraised.accepted(
+        dealer, facility, requested_amount=wire.money(20_000_00), term_months=12
+    )
+    with refused("COLLATERAL_SHORTFALL"):
+        await appraised.draw(dealer, another)
+
+    await finance(dealer).RepayDraw(
+        finance_pb2.RepayDrawRequest(request_id=rid(), name=draw.name, amount=wire.money(90_000_00))
+    )
+    assert await state() == finance_pb2.COLLATERAL_STATE_CURED
+    await appraised.draw(dealer, another)
+    assert finance_events_pb2.CollateralCured in FINANCE.produces
