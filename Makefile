@@ -5,7 +5,7 @@ VENV := .venv/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up status down token call logs replay test fuzz lint proto
+.PHONY: help setup demo up status down token call logs replay test bench fuzz lint proto
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ replay: setup ## apply the events that a service has parked: make replay SERVICE
 test: setup ## run all tests on real PostgreSQL and Kafka (ARGS="-k ledger" picks, WORKERS=4)
 	@echo "tests: unit, contract, integration and e2e, on $(WORKERS) workers"
 	@$(VENV)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+bench: setup ## measure, and write build/bench/*.json (ONLY=kit runs one)
+	@$(VENV)/python -m infra.bench $(if $(ONLY),--only "$(ONLY)")
 
 fuzz: setup ## send 10,000 generated requests to every rpc (EACH=50000, SEED=7)
 	@IRONLOOP_FUZZ=$(or $(EACH),10000) $(if $(SEED),IRONLOOP_FUZZ_SEED=$(SEED)) \
