@@ -127,10 +127,11 @@ class Database:
         raise Contention(CONTENTION_TRIES_MAX)
 
     async def _run_once(self, work: Work[T]) -> T:
-        async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+        async with self._pool.acquire(timeout=self._patience()) as connection:
             tx = Transaction(connection, self._clock.now(), self._service)
             async with connection.transaction():
                 result = await work(tx)
+                await tx.write_out()
         for hook in self._on_commit:
             hook(tx)
         return result
@@ -143,7 +144,7 @@ class Database:
             DatabaseUnavailable: The database does not answer.
         """
         try:
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+            async with self._pool.acquire(timeout=self._patience()) as connection:
                 yield connection
         except asyncpg.InterfaceError as error:
             if not _says_closed(error):
@@ -151,6 +152,23 @@ class Database:
             raise DatabaseUnavailable(error) from error
         except _LOST as error:
             raise DatabaseUnavailable(error) from error
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Connection]:
+        """Lend a connection for reads that all see one snapshot, however long they take.
+
+        Raises:
+            DatabaseUnavailable: The database does not answer.
+        """
+        async with self.read() as connection:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                await connection.execute("set local statement_timeout = 0")
+                await connection.execute("set local idle_in_transaction_session_timeout = 0")
+                yield connection
+
+    def _patience(self) -> float | None:
+        """Return how long a call may wait for a connection; a timer that is not needed costs."""
+        return None if self._pool.get_idle_size() else ACQUIRE_TIMEOUT_S
 
     async def is_alive(self, *, timeout_s: float) -> bool:
         """Whether the database answers within `timeout_s`."""
