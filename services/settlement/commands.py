@@ -1,6 +1,8 @@
-"""Settlement's own commands: `python -m services.settlement partitions`."""
+"""Settlement's own commands: `python -m services.settlement partitions` and `… verify`."""
 
+import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
 from rich.console import Console
@@ -10,6 +12,7 @@ from services.kit.commands import ServiceCommand
 from services.kit.runtime import Runtime
 from services.settlement import partitions
 from services.settlement.partitions import Partition
+from services.settlement.verify import Broker, Verdict, verify
 
 
 def _month(text: str) -> date:
@@ -67,11 +70,67 @@ def _table(known: list[Partition]) -> Table:
     return table
 
 
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ArgumentTypeError(
+            f'"{text}" is no instant; write it like 2026-07-01 or 2026-07-01T08:00+08:00'
+        ) from error
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def _verify_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--since",
+        type=_instant,
+        metavar="INSTANT",
+        help="read only commits from this instant on, domain time; sums are always whole",
+    )
+
+
+async def run_verify(runtime: Runtime, arguments: Namespace) -> int:
+    """Prove what the ledger holds; 1 with the first offending ids where something is wrong."""
+    settings = runtime.settings
+    broker = Broker(settings.kafka_bootstrap, settings.kafka_prefix)
+    verdicts = await verify(runtime.database, broker, since=arguments.since, say=_say)
+    console = Console()
+    console.print(_verdict_table(verdicts))
+    wrong = [verdict for verdict in verdicts if verdict.findings]
+    for verdict in wrong:
+        console.print(f"\n{verdict.check}: no", highlight=False)
+        for finding in verdict.findings:
+            console.print(f"  {finding.subject} {finding.problem}", highlight=False)
+    return 1 if wrong else 0
+
+
+def _verdict_table(verdicts: Sequence[Verdict]) -> Table:
+    table = Table("check", "looked at", "seconds", "verdict", title="Proof of the ledger")
+    for verdict in verdicts:
+        table.add_row(
+            verdict.check,
+            verdict.counted,
+            f"{verdict.seconds:.1f}",
+            "[red]broken" if verdict.findings else "[green]holds",
+        )
+    return table
+
+
+def _say(line: str) -> None:
+    print(f"… {line}", file=sys.stderr, flush=True)
+
+
 COMMANDS = (
     ServiceCommand(
         "partitions",
         "make the partitions of the coming months, detach old ones, list all",
         run_partitions,
         _partition_arguments,
+    ),
+    ServiceCommand(
+        "verify",
+        "prove that accounts, holds, commits and events agree with the transfers",
+        run_verify,
+        _verify_arguments,
     ),
 )

@@ -43,7 +43,7 @@ async def open_accounts(ledger: LedgerDatabase) -> tuple[int, int]:
 
 
 def row(
-    ledger: LedgerDatabase, debit: int, credit: int, amount_fen: int, **fields: int
+    ledger: LedgerDatabase, debit: int, credit: int, amount_fen: int, **fields: Any
 ) -> Transfer:
     identifier = fact_id(ledger.clock.at, "test", str(new_id()))
     plain = Transfer(
