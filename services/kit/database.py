@@ -160,11 +160,13 @@ class Database:
         Raises:
             DatabaseUnavailable: The database does not answer.
         """
-        async with self.read() as connection:
-            async with connection.transaction(isolation="repeatable_read", readonly=True):
-                await connection.execute("set local statement_timeout = 0")
-                await connection.execute("set local idle_in_transaction_session_timeout = 0")
-                yield connection
+        async with (
+            self.read() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            await connection.execute("set local statement_timeout = 0")
+            await connection.execute("set local idle_in_transaction_session_timeout = 0")
+            yield connection
 
     def _patience(self) -> float | None:
         """Return how long a call may wait for a connection; a timer that is not needed costs."""
