@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 
 from google.protobuf.message import DecodeError
 
@@ -210,7 +211,7 @@ async def _check_batch(
 def _check_numbers(verdict: Verdict, subject: str, commit: Row, held: Sequence[Row]) -> None:
     """Find numbers of a commit that are missing, or given to two transfers."""
     numbers = [row[0] for row in held]
-    for row, following in zip(held, held[1:], strict=False):
+    for row, following in pairwise(held):
         if row[0] == following[0]:
             verdict.find(
                 name("transfers", following[1]),
@@ -246,11 +247,8 @@ async def _check_events(
     events.hold(waiting, place="the outbox")
     if broker.bootstrap:
         say("reading the topic")
-        await asyncio.to_thread(
-            lambda: events.hold(
-                read_topic(broker.bootstrap, broker.prefix + topic), place="the topic"
-            )
-        )
+        records = read_topic(broker.bootstrap, broker.prefix + topic)
+        await asyncio.to_thread(events.hold, records, place="the topic")
         events.find_lost()
     # Asked last, so that no event that was committed meanwhile looks forged.
     async with database.read() as present:

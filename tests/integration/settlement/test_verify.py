@@ -58,6 +58,12 @@ class Proof:
             if verdict.findings
         }
 
+    async def row(self, query: str) -> asyncpg.Record:
+        """Return the one row of a query."""
+        row = await self.owner.fetchrow(query)
+        assert row is not None
+        return row
+
     async def corrupt(self, statement: str, *arguments: object) -> None:
         """Change the database by hand, its triggers asleep."""
         async with self.owner.transaction():
@@ -101,7 +107,7 @@ async def test_a_sound_ledger_is_proved(proof: Proof) -> None:
 
 
 async def test_an_altered_amount_is_found(proof: Proof) -> None:
-    row = await proof.owner.fetchrow(
+    row = await proof.row(
         "select id, amount from transfer where kind = 1 order by number desc limit 1"
     )
     await proof.corrupt("update transfer set amount = amount + 1 where id = $1", row["id"])
@@ -169,7 +175,7 @@ async def test_a_lost_outbox_row_is_found(proof: Proof) -> None:
     client = LedgerClient(world, world.service("finance"))
     wallets = await client.funded_wallets(2, 10)
     await client.post(transfer(wallets[0], wallets[1], 1))
-    row = await proof.owner.fetchrow("select * from outbox order by seq limit 1")
+    row = await proof.row("select * from outbox order by seq limit 1")
     lost = int(row["headers"].partition('"ce_sequence": "')[2].partition('"')[0])
     await proof.owner.execute("delete from outbox where seq = $1", row["seq"])
     broken = await proof.broken()
