@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+from typing import Any
 
 import grpc
 import uvloop
@@ -18,7 +19,7 @@ async def answer(request: bytes, _: object) -> bytes:
 async def serve(port: int) -> None:
     """Serve until SIGTERM."""
     _, service, method = PATH.split("/")
-    handler = grpc.unary_unary_rpc_method_handler(answer)
+    handler: Any = grpc.unary_unary_rpc_method_handler(answer)
     server = grpc.aio.server()
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler(service, {method: handler}),)

@@ -8,7 +8,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import asyncpg
 import grpc
@@ -25,14 +25,14 @@ from infra.local.state import read_stack
 from services.kit.ids import new_id
 from services.parties.model import uscc_of
 
-ROUNDS = 3
+ROUNDS = 7
 SECONDS = 2.0
 IN_FLIGHT = 32
 PARTIES = 500  # rows that the reads choose from
-EVENT_ROUNDS = 1
+EVENT_ROUNDS = 3
 EVENT_SECONDS = 10.0
 EVENTS_PER_SECOND = 100.0
-HEARD_WITHIN_S = 30.0
+HEARD_WITHIN_S = 120.0  # what the writes have left is heard first
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 _SERVICE = "/ironloop.parties.v1.PartiesService"
@@ -57,6 +57,7 @@ async def measure() -> list[Figure]:
                     rounds.append(await _round(nothing, parties, read, metadata))
                     progress.advance(task)
                 progress.update(task, description="kit: events")
+                await lab.start_listener()
                 delays = []
                 for _ in range(EVENT_ROUNDS):
                     delays.append(await _event_delay_p99_ms(lab, parties, metadata))
@@ -107,7 +108,7 @@ async def _rate(
 
 async def _reads(parties: grpc.aio.Channel, metadata: Metadata) -> Requests:
     """Register parties, and return what makes requests to read them."""
-    create = parties.unary_unary(
+    create: Any = parties.unary_unary(
         f"{_SERVICE}/CreateParty", response_deserializer=parties_pb2.Party.FromString
     )
     made = [await create(_new_party(), metadata=metadata) for _ in range(PARTIES)]

@@ -1,7 +1,6 @@
 """A PostgreSQL, a broker and a few processes of the bench's own."""
 
 import asyncio
-import json
 import os
 import shutil
 import signal
@@ -26,7 +25,6 @@ from services.kit.contract import dead_letter_topic
 PASSWORD = "the password of the bench"
 READY_WITHIN_S = 60.0
 TOPIC = "parties.party.v1"
-HEAD_START_S = 1.0  # for a consumer group to form
 
 
 @dataclass(slots=True)
@@ -39,6 +37,7 @@ class Lab:
 
     folder: Path
     server_dsn: str
+    bootstrap: str
     stack: ExitStack
     ports: dict[str, int] = field(
         default_factory=lambda: {name: free_port() for name in ("echo", "parties", "listener")}
@@ -72,38 +71,21 @@ class Lab:
         )
         self.stack.callback(stop, process)
 
-    async def start_services(self, bootstrap: str) -> None:
-        """Start parties and its listener, traced, and sign the operator in."""
-        common = {
-            "environment": "local",
-            "page_token_key": "k" * 32,
-            "kafka_bootstrap": bootstrap,
-            "drain_s": "1",
-        }
+    async def start_services(self) -> None:
+        """Start the echo and parties, traced, and sign the operator in."""
         self.run(
             "parties",
             "services.parties",
-            **common,
+            **self._common(),
             listen=f"127.0.0.1:{self.ports['parties']}",
             metrics_listen=f"127.0.0.1:{self.http_port}",
             postgres_dsn=self.dsn("parties"),
             operator_password=PASSWORD,
             traces=str(self.folder / "parties.spans"),
         )
-        self.run(
-            "listener",
-            "infra.bench.listener",
-            **common,
-            listen=f"127.0.0.1:{self.ports['listener']}",
-            postgres_dsn=self.dsn(listener.NAME),
-            jwks_url=f"http://127.0.0.1:{self.http_port}/.well-known/jwks.json",
-            peers=json.dumps({}),
-            traces=str(self.folder / "listener.spans"),
-        )
         self.run("echo", "infra.bench.echo", str(self.ports["echo"]))
-        for name in self.ports:
-            async with self.channel(name) as channel, asyncio.timeout(READY_WITHIN_S):
-                await channel.channel_ready()
+        await self._until_ready("parties")
+        await self._until_ready("echo")
         async with self.channel("parties") as channel:
             answer = await parties_pb2_grpc.PartiesServiceStub(channel).IssueToken(
                 parties_pb2.IssueTokenRequest(
@@ -111,7 +93,31 @@ class Lab:
                 )
             )
             self.token = answer.token
-        await asyncio.sleep(HEAD_START_S)
+
+    async def start_listener(self) -> None:
+        """Start who hears parties' events; it is not there while calls are measured."""
+        self.run(
+            listener.NAME,
+            "infra.bench.listener",
+            **self._common(),
+            listen=f"127.0.0.1:{self.ports[listener.NAME]}",
+            postgres_dsn=self.dsn(listener.NAME),
+            jwks_url=f"http://127.0.0.1:{self.http_port}/.well-known/jwks.json",
+            traces=str(self.folder / "listener.spans"),
+        )
+        await self._until_ready(listener.NAME)
+
+    def _common(self) -> dict[str, str]:
+        return {
+            "environment": "local",
+            "page_token_key": "k" * 32,
+            "kafka_bootstrap": self.bootstrap,
+            "drain_s": "1",
+        }
+
+    async def _until_ready(self, name: str) -> None:
+        async with self.channel(name) as channel, asyncio.timeout(READY_WITHIN_S):
+            await channel.channel_ready()
 
 
 @asynccontextmanager
@@ -131,14 +137,14 @@ async def open_lab() -> AsyncIterator[Lab]:
         kafka = start_kafka(folder / "kafka", log=folder / "kafka.log", ends_with_parent=True)
         stack.callback(stop, kafka.process)
         create_topics(kafka.bootstrap, [TOPIC, dead_letter_topic(TOPIC)])
-        lab = Lab(folder, postgres.dsn, stack)
+        lab = Lab(folder, postgres.dsn, kafka.bootstrap, stack)
         for service in ("parties", listener.NAME):
             await ensure_role(postgres.dsn, service, password=PASSWORD)
             await ensure_database(postgres.dsn, service, database=service)
         owner = await asyncpg.connect(lab.owner_dsn(listener.NAME))
         await owner.execute(listener.TABLE)
         await owner.close()
-        await lab.start_services(kafka.bootstrap)
+        await lab.start_services()
         yield lab
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import grpc
 
@@ -19,7 +20,7 @@ async def calls_per_second(
     seconds: float,
 ) -> float:
     """Call with `in_flight` callers, each at once again when it is answered."""
-    call = channel.unary_unary(path)
+    call: Any = channel.unary_unary(path)
     started_s = time.perf_counter()
     ends_s = started_s + seconds
 
@@ -44,7 +45,7 @@ async def at_rate(
     seconds: float,
 ) -> None:
     """Call at a steady rate, whether or not earlier calls are answered."""
-    call = channel.unary_unary(path)
+    call: Any = channel.unary_unary(path)
     started_s = time.perf_counter()
     under_way = []
     for number in range(int(per_second * seconds)):

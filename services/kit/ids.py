@@ -1,7 +1,7 @@
 """Identifiers: time-ordered ids, resource names, and ids derived from a business fact."""
 
 import hashlib
-import os
+import random
 import re
 import time
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ _VARIANT = 0x8 << 60  # RFC 9562: the two top bits of the lower half are 10
 
 def new_id() -> UUID:
     """Return a UUIDv7 of the present wall time (RFC 9562, section 5.7)."""
-    return _with_time(time.time_ns() // 1_000_000, os.urandom(10), version=7)
+    return _with_time(time.time_ns() // 1_000_000, random.randbytes(10), version=7)
 
 
 def made_at(identifier: UUID) -> datetime:

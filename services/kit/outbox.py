@@ -1,7 +1,9 @@
 """Events written in the transaction of the facts they tell, in CloudEvents binary mode."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from uuid import UUID
 
 from google.protobuf.message import Message
 
@@ -13,8 +15,29 @@ CONTENT_TYPE = "application/protobuf"
 PAYLOAD_BYTES_MAX = 900_000  # the broker takes 1 MiB a record, headers included
 
 
-async def write(connection: Any, event: Message, *, service: str, occurred_at: datetime) -> None:
-    """Write one event row. Its aggregate's row must be locked, so that sequences have no gaps.
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """One event, ready to be written."""
+
+    event_id: UUID
+    topic: str
+    key: str
+    headers: dict[str, str]
+    payload: bytes
+
+
+# Several events in one statement, their numbers in the order in which they were emitted.
+INSERT = """
+    insert into outbox (event_id, topic, key, headers, payload)
+    select event_id, topic, key, headers, payload
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::bytea[])
+        with ordinality as event (event_id, topic, key, headers, payload, place)
+    order by place
+"""
+
+
+def row_of(event: Message, *, service: str, occurred_at: datetime) -> OutboxRow:
+    """Return an event's row. Its aggregate's row must be locked, so that sequences have no gaps.
 
     Raises:
         ValueError: The event lacks its key or sequence, or is too large for the broker; a defect.
@@ -39,11 +62,15 @@ async def write(connection: Any, event: Message, *, service: str, occurred_at: d
         "ce_sequence": str(event.sequence),  # type: ignore[attr-defined]
         "content-type": CONTENT_TYPE,
     }
-    await connection.execute(
-        "insert into outbox (event_id, topic, key, headers, payload) values ($1, $2, $3, $4, $5)",
-        event_id,
-        declared.topic,
-        key,
-        headers,
-        payload,
-    )
+    return OutboxRow(event_id, declared.topic, key, headers, payload)
+
+
+def arguments_of(rows: Sequence[OutboxRow]) -> list[list[object]]:
+    """Return rows as the arguments of `INSERT`, one list a column."""
+    return [
+        [row.event_id for row in rows],
+        [row.topic for row in rows],
+        [row.key for row in rows],
+        [row.headers for row in rows],
+        [row.payload for row in rows],
+    ]

@@ -7,7 +7,6 @@ REQUEST_RUNNING with RetryInfo; and a malformed id, INVALID_ARGUMENT.
 
 import asyncio
 import hashlib
-import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,7 +23,7 @@ from services.kit.database import Database
 from services.kit.errors import Aborted, DomainError, InvalidArgument, StoredRefusal
 from services.kit.principals import method, principal
 from services.kit.sagas import Saga
-from services.kit.transaction import Transaction
+from services.kit.transaction import RequestRecord, Transaction
 
 KEPT_FOR = timedelta(days=7)  # clients may retry for at least a day
 SAGA_WAIT_S = 20.0  # a call waits this long for its saga, then answers REQUEST_RUNNING
@@ -102,7 +101,7 @@ class Commands:
             if stored is not None:
                 return stored
             answer = await work(tx)
-            await _store(tx.connection, key, response=answer)
+            _keep(tx, key, response=answer)
             return answer
 
         answer: Answer = await self._guarded(key, once)
@@ -140,7 +139,7 @@ class Commands:
             if stored is not None:
                 return stored
             saga = await begin(tx)
-            await _store(tx.connection, key, saga_id=saga.id)
+            _keep(tx, key, saga_id=saga.id)
             return saga
 
         outcome = await self._guarded(key, once)
@@ -209,7 +208,7 @@ def _key(request: Any, secret: bytes = b"") -> _Key:
     except ValueError as error:
         raise InvalidArgument("request_id", "must be a UUID") from error
     content = request.SerializeToString(deterministic=True)
-    digest = hmac.digest(secret, content, "sha256")
+    digest = hashlib.sha256(secret + hashlib.sha256(secret + content).digest()).digest()
     return _Key(principal().subject, method(), request_id, digest)
 
 
@@ -259,19 +258,15 @@ def _answer(row: Row, key: _Key) -> Message:
     return _unpack(row["response"])
 
 
-async def _store(
-    connection: Connection,
+def _keep(
+    tx: Transaction,
     key: _Key,
     *,
     response: Message | None = None,
     saga_id: UUID | None = None,
 ) -> None:
-    await connection.execute(
-        """
-        insert into request_record
-            (principal, method, request_id, request_sha256, saga_id, response)
-        values ($1, $2, $3, $4, $5, $6)
-        """,
+    """Have the transaction write the request's record at its end."""
+    tx.record = RequestRecord(
         key.principal,
         key.method,
         key.request_id,

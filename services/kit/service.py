@@ -248,7 +248,7 @@ async def _start_events(
     relay = Relay(settings.postgres_dsn.get_secret_value(), event_log)
 
     def wake(tx: Transaction) -> None:
-        if tx.emitted:
+        if tx.events:
             relay.woken.set()
         if tx.timers_set:
             timers.woken.set()

@@ -97,7 +97,7 @@ class TimerRunner:
         if timer is None:
             return False
         try:
-            async with tx.connection.transaction():
+            async with tx.savepoint():
                 await self._handlers[timer.kind](tx, timer)
                 again = await timers.find_due_at(tx.connection, timer.kind, timer.subject)
                 if again is not None and again <= timer.due_at:

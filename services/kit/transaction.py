@@ -1,17 +1,41 @@
 """One unit of work: rows, events, timers and sagas that become true together."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
+from uuid import UUID
 
 from google.protobuf.message import Message
 
 from services.kit import outbox, sagas, timers
 from services.kit.clock import business_date
 from services.kit.connection import Connection
+from services.kit.outbox import OutboxRow
 from services.kit.principals import principal
 from services.kit.sagas import Saga
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRecord:
+    """The answer to a request, or the saga that will give one."""
+
+    principal: str
+    method: str
+    request_id: UUID
+    request_sha256: bytes
+    saga_id: UUID | None
+    response: bytes | None
+
+
+_RECORD_COLUMNS = "(principal, method, request_id, request_sha256, saga_id, response)"
+INSERT_RECORD = f"insert into request_record {_RECORD_COLUMNS} values ($1, $2, $3, $4, $5, $6)"
+INSERT_WITH_RECORD = f"""
+    with record as (
+        insert into request_record {_RECORD_COLUMNS} values ($6, $7, $8, $9, $10, $11))
+    {outbox.INSERT}
+"""
 
 
 @dataclass(slots=True)
@@ -23,7 +47,8 @@ class Transaction:
         now: Domain time of everything that happens in it, aware, UTC.
         service: The service's name.
         started: Sagas to drive once it has committed.
-        emitted: How many events it wrote.
+        events: What it emitted; written just before the commit, in this order.
+        record: The answer that it keeps under its request's id, written with the events.
         timers_set: Whether it set a timer.
     """
 
@@ -31,7 +56,8 @@ class Transaction:
     now: datetime
     service: str
     started: list[Saga] = field(default_factory=list)
-    emitted: int = 0
+    events: list[OutboxRow] = field(default_factory=list)
+    record: RequestRecord | None = None
     timers_set: bool = False
 
     @property
@@ -40,9 +66,38 @@ class Transaction:
         return business_date(self.now)
 
     async def emit(self, event: Message) -> None:
-        """Write an event. Its sequence is the next one of its aggregate, whose row is locked."""
-        await outbox.write(self.connection, event, service=self.service, occurred_at=self.now)
-        self.emitted += 1
+        """Tell an event. Its sequence is the next one of its aggregate, whose row is locked."""
+        self.events.append(outbox.row_of(event, service=self.service, occurred_at=self.now))
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Undo what the block did, events and sagas too, where it raises; the rest stays."""
+        events, started = len(self.events), len(self.started)
+        try:
+            async with self.connection.transaction():
+                yield
+        except BaseException:
+            del self.events[events:]
+            del self.started[started:]
+            raise
+
+    async def write_out(self) -> None:
+        """Write what is kept for the end: the events and the request's record, in one statement."""
+        if self.record is None:
+            if self.events:
+                await self.connection.execute(outbox.INSERT, *outbox.arguments_of(self.events))
+            return
+        record = self.record
+        await self.connection.execute(
+            INSERT_WITH_RECORD if self.events else INSERT_RECORD,
+            *(outbox.arguments_of(self.events) if self.events else ()),
+            record.principal,
+            record.method,
+            record.request_id,
+            record.request_sha256,
+            record.saga_id,
+            record.response,
+        )
 
     async def set_timer(
         self,

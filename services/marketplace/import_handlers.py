@@ -140,7 +140,7 @@ async def import_listings(
             reports.append(row)
             continue
         try:
-            async with tx.connection.transaction():  # what a refused row began is undone
+            async with tx.savepoint():  # what a refused row began is undone
                 reports.append(await desk.take(row))
         except DomainError as error:
             reports.append(refused(error))

@@ -6,8 +6,9 @@ import asyncpg
 import pytest
 
 from services.kit.database import Contention, DatabaseUnavailable
+from services.kit.principals import enter
 from services.kit.transaction import Transaction
-from tests.integration.kit.probe import Probe, open_probe
+from tests.integration.kit.probe import CALLER, METHOD, Probe, open_probe
 
 
 async def test_what_fails_leaves_nothing(probe: Probe) -> None:
@@ -19,6 +20,25 @@ async def test_what_fails_leaves_nothing(probe: Probe) -> None:
         await probe.database.run(failing)
     assert await probe.ask("select count(*) from counter") == 0
     assert await probe.ask("select count(*) from outbox") == 0
+
+
+async def test_a_savepoint_undoes_rows_events_and_sagas_of_its_block_only(probe: Probe) -> None:
+    enter(CALLER, METHOD)
+
+    async def work(tx: Transaction) -> None:
+        await probe.bump(tx, "kept")
+        with pytest.raises(LookupError):
+            async with tx.savepoint():
+                await probe.bump(tx, "undone")
+                await tx.start_saga("test", "undone")
+                raise LookupError("a refused row")
+        await probe.bump(tx, "kept")
+        assert not tx.started
+
+    await probe.database.run(work)
+    assert await probe.ask("select array_agg(key) from counter") == ["kept"]
+    assert await probe.ask("select array_agg(key order by seq) from outbox") == ["kept", "kept"]
+    assert await probe.ask("select count(*) from saga") == 0
 
 
 async def test_deadlocks_are_tried_again(probe: Probe) -> None:

@@ -140,7 +140,7 @@ async def test_who_meets_the_first_calls_effect_gets_its_answer(probe: Probe) ->
         answer = parties_pb2.Party(name="the first")
 
         async def as_the_first(other: Transaction) -> None:
-            await requests._store(other.connection, key, response=answer)
+            requests._keep(other, key, response=answer)
 
         await probe.database.run(as_the_first)
         first.append(answer)
