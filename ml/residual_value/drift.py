@@ -21,6 +21,15 @@ def quartile_edges(values: NDArray[np.float64]) -> list[float]:
     return [float(edge) for edge in np.nanquantile(values, [0.25, 0.5, 0.75])]
 
 
+def training_bins(values: NDArray[np.float64]) -> dict[str, list[float]]:
+    """Return the edges of the training rows' quarters and the share in each bin.
+
+    Values that occur often make the bins unequal, so the shares are kept and not assumed.
+    """
+    edges = quartile_edges(values)
+    return {"edges": edges, "shares": bin_shares(values, edges)}
+
+
 def bin_shares(values: NDArray[np.float64], edges: Sequence[float]) -> list[float]:
     """Return the share of the known values in each bin; all zero where none is known."""
     known = values[~np.isnan(values)]

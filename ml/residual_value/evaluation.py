@@ -21,7 +21,6 @@ from ml.residual_value.training import DETERMINISTIC, Progress, train
 ORIGIN_WINDOWS = 6
 ORIGIN_MONTHS = 2
 AGE_BANDS = (3.0, 6.0, 10.0, 15.0)
-QUARTER_SHARES = [0.25, 0.25, 0.25, 0.25]
 
 Vector = NDArray[np.float64]
 Report = dict[str, Any]
@@ -38,9 +37,9 @@ def evaluate(model: ResidualValueModel, sales: Sales) -> Report:
     report["rows_within_training_window"] = known
     report["psi"] = {
         name: population_stability_index(
-            QUARTER_SHARES, bin_shares(rows[:, FEATURES.index(name)], edges)
+            bins["shares"], bin_shares(rows[:, FEATURES.index(name)], bins["edges"])
         )
-        for name, edges in model.calibration.quartiles.items()
+        for name, bins in model.calibration.drift_bins.items()
     }
     return report
 

@@ -63,6 +63,10 @@ MONOTONE = {
 }
 MONOTONE_CONSTRAINTS = [MONOTONE.get(name, 0) for name in FEATURES]
 
+# Facts whose drift is watched. Levels of variant and model are not: a training row's are learned
+# from other rows, so they differ from those of the same machine scored later.
+WATCHED = ("age_years", "hours_meter", "class_level", "size")
+
 _SIZE = re.compile(r"- (\d+(?:\.\d+)?)")
 
 

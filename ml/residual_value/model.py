@@ -48,7 +48,7 @@ class Calibration:
         conformal: What each tail gives way, by quantile and product group ("": pooled).
         training_rows, calibration_rows: Sales that the boosters were trained on, and those of the
             last months that the conformal step used before.
-        quartiles: Edges of the training rows' quarters by feature, to watch drift.
+        drift_bins: Edges and shares of the training rows' quarters by feature, to watch drift.
         libraries: Versions of the libraries that trained it.
         sales_sha256: The hash of the file it was trained on.
         synthetic: Whether any row came from the generator.
@@ -62,7 +62,7 @@ class Calibration:
     median_offset: float
     tail_offsets: Mapping[str, float]
     conformal: Mapping[str, Mapping[str, float]]
-    quartiles: Mapping[str, Sequence[float]]
+    drift_bins: Mapping[str, Mapping[str, Sequence[float]]]
     training_rows: int
     calibration_rows: int
     libraries: Mapping[str, str]

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from ml.residual_value.booster import lightgbm
 from ml.residual_value.conformal import group_offsets
-from ml.residual_value.drift import quartile_edges
+from ml.residual_value.drift import training_bins
 from ml.residual_value.encodings import Encodings
-from ml.residual_value.features import CATEGORICAL, FEATURES, MONOTONE_CONSTRAINTS, NUMBERS
+from ml.residual_value.features import CATEGORICAL, FEATURES, MONOTONE_CONSTRAINTS, WATCHED
 from ml.residual_value.hedonic import Hedonic, fit_hedonic
 from ml.residual_value.levels import fit_encodings, matrix_of, training_matrix
 from ml.residual_value.model import (
@@ -157,7 +157,7 @@ def fit(sales: Sales, hedonic: Hedonic, *, version: str, sales_sha256: str) -> T
         median_offset=median_offset,
         tail_offsets=tail_offsets,
         conformal={name: {"": 0.0} for name in TAILS},
-        quartiles={name: quartile_edges(rows[:, FEATURES.index(name)]) for name in NUMBERS},
+        drift_bins={name: training_bins(rows[:, FEATURES.index(name)]) for name in WATCHED},
         training_rows=len(sales),
         calibration_rows=0,
         libraries={"python": platform.python_version()}

@@ -9,7 +9,7 @@ from ml.residual_value.conformal import (
     conformal_rank,
     group_offsets,
 )
-from ml.residual_value.drift import bin_shares, population_stability_index, quartile_edges
+from ml.residual_value.drift import bin_shares, population_stability_index, training_bins
 
 
 def test_nineteen_scores_at_ten_percent_take_the_eighteenth_smallest() -> None:
@@ -47,9 +47,17 @@ def test_psi_of_the_worked_example() -> None:
 
 def test_psi_is_zero_without_drift_and_finite_with_an_empty_bin() -> None:
     values = np.arange(400.0)
-    edges = quartile_edges(values)
-    assert population_stability_index([0.25] * 4, bin_shares(values, edges)) < 1e-3
-    assert 1.0 < population_stability_index([0.25] * 4, bin_shares(values + 1e6, edges)) < 10.0
+    bins = training_bins(values)
+    assert bins["shares"] == [0.25] * 4
+    assert population_stability_index(bins["shares"], bin_shares(values, bins["edges"])) == 0.0
+    moved = bin_shares(values + 1e6, bins["edges"])
+    assert 1.0 < population_stability_index(bins["shares"], moved) < 10.0
+
+
+def test_a_value_that_most_rows_have_is_no_drift() -> None:
+    values = np.concatenate([np.zeros(90), np.ones(10)])
+    bins = training_bins(values)
+    assert population_stability_index(bins["shares"], bin_shares(values, bins["edges"])) == 0.0
 
 
 def test_unknown_values_fall_into_no_bin() -> None:
