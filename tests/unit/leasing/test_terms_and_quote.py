@@ -6,7 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from services.finmath.money import share_of
 from services.leasing.errors import AlreadySigned, RateNotFound, TermsChanged
 from services.leasing.quote import quote_figures, remaining_life
 from services.leasing.terms import LeaseTerms, canonical_terms, terms_sha256
@@ -71,3 +74,50 @@ def test_a_quote_that_finances_nothing_has_no_rate(deposit_fen: int) -> None:
 )
 def test_a_life_begins_with_the_build_year(life: int, build_year: int, left: int | None) -> None:
     assert remaining_life(life, build_year=build_year, on=date(2025, 7, 1)) == left
+
+
+@settings(deadline=None)
+@given(
+    financed_fen=st.integers(1, 10**15),
+    residual_share=st.decimals("0", "1", places=8),
+    months=st.integers(1, 480),
+    in_advance=st.booleans(),
+    nominal_rate=st.just(Decimal(0)) | st.decimals("0.000001", "1", places=8),
+    fee_share=st.decimals("0", "1", places=8),
+    deposit_share=st.decimals("0", "1", places=8),
+    direct_cost_fen=st.integers(0, 10**15),
+)
+def test_any_offer_gives_figures_that_can_be_kept_or_no_rate(
+    financed_fen: int,
+    residual_share: Decimal,
+    months: int,
+    in_advance: bool,
+    nominal_rate: Decimal,
+    fee_share: Decimal,
+    deposit_share: Decimal,
+    direct_cost_fen: int,
+) -> None:
+    terms = replace(
+        TERMS,
+        financed_fen=financed_fen,
+        residual_fen=share_of(financed_fen, residual_share),
+        guaranteed_residual_fen=0,
+        term_months=months,
+        in_advance=in_advance,
+        nominal_rate=nominal_rate,
+        fee_fen=share_of(financed_fen, fee_share),
+        deposit_fen=share_of(financed_fen, deposit_share),
+    )
+    try:
+        figures = quote_figures(terms, direct_cost_fen=direct_cost_fen, remaining_life_months=None)
+    except RateNotFound:
+        return
+    for field in fields(figures):
+        value = getattr(figures, field.name)
+        if isinstance(value, int):
+            assert 0 <= value < 2**63
+        elif field.name == "value_share":
+            assert 0 <= value < 10**14
+        elif isinstance(value, Decimal):
+            assert -1 * 12 < value <= 1_000
+            assert value == round(value, 8)
