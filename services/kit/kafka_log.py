@@ -30,6 +30,9 @@ POLL_MS = 100
 POLL_RECORDS_MAX = 500
 FETCH_BYTES_MAX = 4 * 1024 * 1024
 SESSION_TIMEOUT_MS = 6_000  # the least that brokers allow; a dead reader is replaced after it
+# A topic that the broker did not know when the group was formed is assigned at the next look; the
+# client's own default would leave its events unread for five minutes.
+METADATA_MAX_AGE_MS = 5_000
 CLOSE_TIMEOUT_S = 5.0
 LAG_TIMEOUT_S = 5.0
 LAG_EVERY_S = 5.0  # between two looks for /metrics
@@ -228,6 +231,7 @@ class KafkaFeed:
             fetch_max_bytes=FETCH_BYTES_MAX,
             session_timeout_ms=SESSION_TIMEOUT_MS,
             heartbeat_interval_ms=SESSION_TIMEOUT_MS // 3,
+            metadata_max_age_ms=METADATA_MAX_AGE_MS,
         )
         consumer.subscribe(self._topics)
         return consumer
