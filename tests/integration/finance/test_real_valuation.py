@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from decimal import ROUND_HALF_UP, Decimal
 
 import pytest_asyncio
-from ironloop.finance.v1 import finance_events_pb2, finance_pb2
+from ironloop.finance.v1 import finance_pb2
 from ironloop.valuation.v1 import valuation_pb2, valuation_pb2_grpc
 
 from infra.local.client import Actor
@@ -62,31 +62,26 @@ async def test_an_offer_rests_on_the_models_value_which_the_funder_can_replay(
     assert fen(draw.collateral_value) == int(collateral.quantize(Decimal(1), ROUND_HALF_UP))
 
 
-async def test_without_an_amount_the_model_decides_or_names_the_month_it_breaks(
+async def test_what_the_policy_allows_is_covered_if_it_is_repaid_and_not_if_it_is_left(
     appraised: Lending,
 ) -> None:
     funder, dealer = await appraised.funder(), await appraised.dealer()
     facility = await appraised.facility(funder, dealer, limit_fen=9_000_000_00)
     machine = await appraised.machine(dealer)
 
-    with refused("THROUGH_LIFE_COVER") as refusal:
-        await appraised.request(
-            dealer,
-            facility,
-            machine,
-            purchase_price=wire.money(9_000_000_00),
-            term_months=24,
-            balloon=wire.money(200_000_00),
-        )
-    month, ratio = int(refusal.metadata["month"]), Decimal(refusal.metadata["ratio"])
-    assert 0 <= month <= 24
-    assert ratio > 1
-    # What is covered at the month of the breach is offered.
-    less_fen = int(int(refusal.metadata["flv_q10_fen"]) * Decimal("0.4"))
-    offer = await appraised.request(
-        dealer, facility, machine, requested_amount=wire.money(less_fen), term_months=24
-    )
+    offer = await appraised.request(dealer, facility, machine, term_months=48)
+    assert offer.bound == finance_pb2.OFFER_BOUND_LOAN_TO_VALUE
+    lendable = Decimal(fen(offer.valuation.olv_q10)) * (1 - HAIRCUTS[offer.valuation.grade])
+    assert abs(fen(offer.amount) - lendable * Decimal("0.85")) <= 1
     assert Decimal(offer.cover.worst_ratio.value) <= 1
+
+    # The same amount with all of it left to the end outlives the machine's value.
+    with refused("THROUGH_LIFE_COVER") as refusal:
+        balloon = wire.money(fen(offer.amount) - 1_00)
+        await appraised.request(dealer, facility, machine, term_months=48, balloon=balloon)
+    assert 1 <= int(refusal.metadata["month"]) <= 48
+    assert Decimal(refusal.metadata["ratio"]) > 1
+    assert int(refusal.metadata["balance_fen"]) > int(refusal.metadata["flv_q10_fen"])
 
 
 async def test_a_lower_value_of_the_funders_puts_a_draw_in_shortfall_until_it_is_paid_down(
@@ -100,7 +95,7 @@ async def test_a_lower_value_of_the_funders_puts_a_draw_in_shortfall_until_it_is
     )
     draw = await appraised.draw(dealer, offer)
 
-    async def state() -> int:
+    async def state() -> finance_pb2.CollateralState.ValueType:
         return (await appraised.see(funder, draw.name)).collateral_state
 
     # The funder sees the machine worn out: 14,900 hours instead of the registered 4,000.
@@ -130,4 +125,3 @@ async def test_a_lower_value_of_the_funders_puts_a_draw_in_shortfall_until_it_is
     )
     assert await state() == finance_pb2.COLLATERAL_STATE_CURED
     await appraised.draw(dealer, another)
-    assert finance_events_pb2.CollateralCured in FINANCE.produces
