@@ -13,7 +13,10 @@ from services.valuation.policy import PolicyRefused, read_policy
 
 
 def test_every_equipment_class_of_the_registry_is_listed(valuer: Valuer) -> None:
-    names = [name.removeprefix("EQUIPMENT_CLASS_") for name in machines_pb2.EquipmentClass.DESCRIPTOR.values_by_name]
+    names = [
+        name.removeprefix("EQUIPMENT_CLASS_")
+        for name in machines_pb2.EquipmentClass.DESCRIPTOR.values_by_name
+    ]
     assert valuer.policy.classes == sorted(name for name in names if name != "UNSPECIFIED")
 
 
