@@ -1,4 +1,8 @@
-"""Calls to settlement, marketplace and finance; never inside a transaction."""
+"""Calls to settlement, marketplace and finance; never inside a transaction.
+
+What a user asks for and can still be refused is asked on the user's behalf. What must be done
+once that is decided is asked in this service's own name: a saga may outlive its user's account.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Iterable, Sequence
@@ -9,12 +13,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from ironloop.finance.v1 import finance_pb2, finance_pb2_grpc
-from ironloop.marketplace.v1 import (
-    listings_pb2,
-    listings_pb2_grpc,
-    machines_pb2,
-    machines_pb2_grpc,
-)
+from ironloop.marketplace.v1 import listings_pb2, listings_pb2_grpc, machines_pb2, machines_pb2_grpc
 from ironloop.settlement.v1 import settlement_pb2, settlement_pb2_grpc
 
 from services.kit import wire
@@ -76,7 +75,7 @@ async def open_platform_fee(runtime: Runtime) -> str:
     return (await _open(runtime, [fee]))[0]
 
 
-async def post(runtime: Runtime, legs: Sequence[Leg], *, txn: UUID, actor: str) -> None:
+async def post(runtime: Runtime, legs: Sequence[Leg], *, txn: UUID, on_behalf_of: str = "") -> None:
     """Post transfers as one linked chain: all of them or none; posting them again changes nothing.
 
     Raises:
@@ -102,7 +101,7 @@ async def post(runtime: Runtime, legs: Sequence[Leg], *, txn: UUID, actor: str) 
                 for leg in legs
             ]
         ),
-        on_behalf_of=actor,
+        on_behalf_of=on_behalf_of,
     )
     refused = [
         (leg, result.code)
@@ -152,7 +151,6 @@ async def release_listing(runtime: Runtime, saga: Saga, listing: str, *, order: 
         listings_pb2.ReleaseListingRequest(
             request_id=_request_id(saga, f"release/{listing}"), name=listing, order=order
         ),
-        on_behalf_of=saga.actor,
     )
 
 
@@ -163,7 +161,6 @@ async def complete_listing_sale(runtime: Runtime, saga: Saga, listing: str, *, o
         listings_pb2.CompleteListingSaleRequest(
             request_id=_request_id(saga, f"complete/{listing}"), name=listing, order=order
         ),
-        on_behalf_of=saga.actor,
     )
 
 
@@ -226,7 +223,6 @@ async def release_machine(runtime: Runtime, saga: Saga, machine: str, *, order: 
         machines_pb2.ReleaseMachineRequest(
             request_id=_request_id(saga, f"release/{machine}"), name=machine, reference=order
         ),
-        on_behalf_of=saga.actor,
     )
 
 
@@ -253,7 +249,6 @@ async def hand_over(
             custodian=custodian,
             reference=order,
         ),
-        on_behalf_of=saga.actor,
     )
 
 
@@ -274,7 +269,6 @@ async def transfer_title(
             to_party=buyer,
             reference=order,
         ),
-        on_behalf_of=saga.actor,
     )
 
 
@@ -313,7 +307,6 @@ async def settle_payoff(runtime: Runtime, saga: Saga, *, draw: str, transfer_id:
         finance_pb2.SettlePayoffRequest(
             request_id=_request_id(saga, f"payoff/{draw}"), draw=draw, transfer_id=str(transfer_id)
         ),
-        on_behalf_of=saga.actor,
     )
 
 

@@ -18,11 +18,7 @@ from services.kit.sagas import Saga
 from services.kit.timers import Timer
 from services.kit.transaction import Transaction
 from services.procurement import order_store, policy_store
-from services.procurement.errors import (
-    MachineInOrder,
-    NotAPartyToThis,
-    TotalTooLarge,
-)
+from services.procurement.errors import MachineInOrder, NotAPartyToThis, TotalTooLarge
 from services.procurement.lifecycle import ORDER
 from services.procurement.order_model import (
     ORDER_TOTAL_FEN_MAX,
@@ -31,12 +27,11 @@ from services.procurement.order_model import (
     Order,
     OrderLine,
     OrderState,
+    TradePolicy,
     acceptance_deadline,
     payment_deadline,
 )
-from services.procurement.order_wire import (
-    lines_to_wire,
-)
+from services.procurement.order_wire import lines_to_wire
 
 CREATE_ORDER = "create_order"
 FUND_ORDER = "fund_order"
@@ -84,15 +79,15 @@ async def create_order(
     seller: str,
     lines: Sequence[OrderLine],
     address: Address,
+    policy: TradePolicy,
     pool_id: UUID | None = None,
-) -> Order:
+) -> None:
     """Write an order whose machines are reserved.
 
     Raises:
         TotalTooLarge: Its lines sum to more than an order may.
         MachineInOrder: A machine is in another live order.
     """
-    policy = await policy_store.policy_in_force(tx.connection)
     order = Order(
         id=order_id,
         version=1,
@@ -123,7 +118,6 @@ async def create_order(
             pool=name("demandPools", pool_id) if pool_id else "",
         )
     )
-    return order
 
 
 async def confirm(tx: Transaction, order_id: UUID, *, etag: str) -> Order:
@@ -166,7 +160,7 @@ async def begin_funding(tx: Transaction, order_id: UUID, *, etag: str) -> Saga:
     )
 
 
-async def mark_funded(tx: Transaction, order_id: UUID, *, escrow: str) -> Order:
+async def mark_funded(tx: Transaction, order_id: UUID, *, escrow: str) -> None:
     """Write that an order's total is in its escrow."""
     order = await lock(tx, order_id)
     step = ORDER.next(order.state, "fund", subject=order.name)
@@ -184,7 +178,6 @@ async def mark_funded(tx: Transaction, order_id: UUID, *, escrow: str) -> Order:
             escrow_account=escrow,
         )
     )
-    return funded
 
 
 async def dispatch(tx: Transaction, order_id: UUID, *, etag: str, document: Document) -> Order:
@@ -225,7 +218,7 @@ async def begin_delivery(tx: Transaction, order_id: UUID, *, etag: str, proof: D
 
 async def mark_delivered(
     tx: Transaction, order_id: UUID, *, proof: Document, calendar: BusinessCalendar
-) -> Order:
+) -> None:
     """Write that an order's machines have arrived; the acceptance window opens."""
     order = await lock(tx, order_id)
     step = ORDER.next(order.state, "deliver", subject=order.name)
@@ -244,7 +237,6 @@ async def mark_delivered(
             acceptance_deadline_time=wire.instant(deadline_at),
         )
     )
-    return delivered
 
 
 async def accept(tx: Transaction, order_id: UUID, *, etag: str) -> Order:

@@ -15,7 +15,7 @@ from services.kit.ids import name
 from services.kit.lifecycle import Transition
 from services.procurement.errors import NotYoursToDecide, PayoffsExceedPrice
 
-ORDER_TOTAL_FEN_MAX = 10**13  # a hundred billion yuan: an order of 200 of the dearest machines
+ORDER_TOTAL_FEN_MAX = 10**13  # a hundred billion yuan: far above any order
 _DAY = timedelta(days=1)
 
 

@@ -13,7 +13,7 @@ from services.kit.errors import NotFound
 from services.kit.runtime import Runtime
 from services.kit.sagas import Facts, Saga, SagaKind, Step
 from services.kit.transaction import Transaction
-from services.procurement import clients, unwind_handlers
+from services.procurement import clients, policy_store, unwind_handlers
 from services.procurement import order_handlers as handlers
 from services.procurement.errors import HeldUp, PriceChanged, SellersDiffer
 from services.procurement.order_model import Address, Document, OrderLine
@@ -85,6 +85,7 @@ async def write_order(tx: Transaction, saga: Saga) -> None:
             for number, (machine, listing, price_fen) in enumerate(saga.facts["lines"], start=1)
         ],
         address=Address(**saga.facts["address"]),
+        policy=await policy_store.policy_in_force(tx.connection),
     )
 
 
@@ -109,7 +110,7 @@ async def pay_in(runtime: Runtime, saga: Saga) -> Facts:
         code=settlement_pb2.TRANSFER_CODE_ESCROW_FUND,
         purpose=saga.subject,
     )
-    await clients.post(runtime, [leg], txn=saga.fact_id("txn"), actor=saga.actor)
+    await clients.post(runtime, [leg], txn=saga.fact_id("txn"), on_behalf_of=saga.actor)
     return {}
 
 
@@ -169,7 +170,7 @@ async def refund(runtime: Runtime, saga: Saga) -> Facts:
         code=settlement_pb2.TRANSFER_CODE_ESCROW_REFUND,
         purpose=saga.subject,
     )
-    await clients.post(runtime, [leg], txn=saga.fact_id("txn"), actor=saga.actor)
+    await clients.post(runtime, [leg], txn=saga.fact_id("txn"))
     return {}
 
 

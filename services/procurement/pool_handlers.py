@@ -16,12 +16,7 @@ from services.kit.principals import Principal, principal
 from services.kit.timers import Timer
 from services.kit.transaction import Transaction
 from services.procurement import pool_store, quote_store
-from services.procurement.errors import (
-    AlreadyMember,
-    NotTheOrganiser,
-    PoolNotReady,
-    PoolTooLarge,
-)
+from services.procurement.errors import AlreadyMember, NotTheOrganiser, PoolNotReady, PoolTooLarge
 from services.procurement.lifecycle import MEMBERSHIP, POOL
 from services.procurement.order_model import Address
 from services.procurement.pool_model import (

@@ -295,8 +295,8 @@ def check_validity(valid_until: date, *, today: date) -> None:
         raise DatesOutOfOrder("valid_until", first=today, last=today + ahead)
 
 
-def check_tiers(tiers: Sequence[PriceTier]) -> None:
-    """Check that tiers rise in quantity and discount, and that discounts are within limits.
+def check_tiers(tiers: Sequence[PriceTier], *, unit_price_fen: int) -> None:
+    """Check that tiers rise in quantity and discount, stay within limits, and leave a price.
 
     Raises:
         InvalidArgument: Names the tier.
@@ -309,6 +309,8 @@ def check_tiers(tiers: Sequence[PriceTier]) -> None:
                 f"tiers[{index}].discount_rate",
                 f"must lie in 0 to {DISCOUNT_MAX} with at most {DISCOUNT_PLACES} decimals",
             )
+        if share_of(unit_price_fen, 1 - tier.discount_rate) < 1:
+            raise InvalidArgument(f"tiers[{index}].discount_rate", "leaves a price below one fen")
     for index, (lower, upper) in enumerate(pairwise(tiers), start=1):
         if upper.from_quantity <= lower.from_quantity or upper.discount_rate <= lower.discount_rate:
             raise InvalidArgument(

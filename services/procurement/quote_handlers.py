@@ -15,7 +15,7 @@ from services.kit.ids import name, new_id
 from services.kit.principals import Principal, principal
 from services.kit.sagas import Saga
 from services.kit.transaction import Transaction
-from services.procurement import order_handlers, order_store, pool_store, quote_store
+from services.procurement import order_handlers, order_store, policy_store, pool_store, quote_store
 from services.procurement.errors import (
     MachineInOrder,
     OwnPool,
@@ -44,11 +44,7 @@ QUOTE_POOL = "quote_pool"
 AWARD_POOL = "award_pool"
 
 
-async def begin_quote(
-    tx: Transaction,
-    pool_id: UUID,
-    terms: QuoteTerms,
-) -> Saga:
+async def begin_quote(tx: Transaction, pool_id: UUID, terms: QuoteTerms) -> Saga:
     """Begin to quote: the machines are looked up at marketplace first.
 
     Raises:
@@ -58,7 +54,7 @@ async def begin_quote(
     """
     seller = principal().require_party()
     pool = await _lock_for_quote(tx, pool_id, seller=seller)
-    check_tiers(terms.tiers)
+    check_tiers(terms.tiers, unit_price_fen=terms.unit_price_fen)
     check_validity(terms.valid_until, today=tx.today)
     if len(terms.machines) < pool.pooled_quantity:
         raise InvalidArgument(
@@ -85,7 +81,7 @@ async def begin_quote(
 
 async def create_quote(
     tx: Transaction, quote_id: UUID, pool_id: UUID, terms: QuoteTerms, *, seller: str
-) -> Quote:
+) -> None:
     """Write a quote whose machines were found as they should be.
 
     Raises:
@@ -121,7 +117,6 @@ async def create_quote(
     if not await quote_store.insert_quote(tx.connection, quote):
         raise QuoteExists(pool.name)
     await pool_store.update_pool(tx.connection, pool.moved(step, at=tx.now))
-    return quote
 
 
 async def get_quote(database: Database, quote_id: UUID, *, viewer: Principal) -> Quote:
@@ -186,7 +181,6 @@ async def begin_award(tx: Transaction, pool_id: UUID, *, etag: str) -> Saga:
         pool.name,
         facts={
             "quote": str(winner.id),
-            "seller": winner.seller,
             "orders": [
                 {
                     "order": str(new_id()),
@@ -200,7 +194,7 @@ async def begin_award(tx: Transaction, pool_id: UUID, *, etag: str) -> Saga:
     )
 
 
-async def award(tx: Transaction, pool_id: UUID, facts: Mapping[str, Any]) -> Pool:
+async def award(tx: Transaction, pool_id: UUID, facts: Mapping[str, Any]) -> None:
     """Write which quote has won and the order of every member; its machines are reserved.
 
     Both in one transaction: an award without its orders would bind a seller to nothing.
@@ -230,7 +224,6 @@ async def award(tx: Transaction, pool_id: UUID, facts: Mapping[str, Any]) -> Poo
             orders=[name("orders", planned["order"]) for planned in facts["orders"]],
         )
     )
-    return ordered
 
 
 async def mark_lapsed(tx: Transaction, quote_id: UUID, refusal: DomainError) -> None:
@@ -281,6 +274,7 @@ async def _write_orders(
 ) -> None:
     joined = await pool_store.list_joined(tx.connection, pool.id)
     addresses = {str(membership.id): membership.address for membership in joined}
+    policy = await policy_store.policy_in_force(tx.connection)
     for planned in facts["orders"]:
         await order_handlers.create_order(
             tx,
@@ -289,6 +283,7 @@ async def _write_orders(
             seller=quote.seller,
             lines=quote.lines_of(planned["machines"]),
             address=addresses[planned["membership"]],
+            policy=policy,
             pool_id=pool.id,
         )
     await pool_store.set_orders(

@@ -81,7 +81,7 @@ async def mark_settled(
     settlement: OrderSettlement,
     *,
     hours_meters: Mapping[str, Decimal],
-) -> Order:
+) -> None:
     """Write that everyone is paid and the titles are the buyer's.
 
     Args:
@@ -115,7 +115,6 @@ async def mark_settled(
             sold_on=wire.date(tx.today),
         )
     )
-    return settled
 
 
 async def publish_policy(

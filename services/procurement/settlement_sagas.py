@@ -25,13 +25,7 @@ from services.procurement import clients, order_store, policy_store
 from services.procurement import settlement_handlers as handlers
 from services.procurement.errors import HeldUp, LienWithoutPayoff, NotTheSellers
 from services.procurement.order_handlers import SETTLE_ORDER
-from services.procurement.order_model import (
-    LienPayoff,
-    Order,
-    OrderSettlement,
-    Payout,
-    pay_out,
-)
+from services.procurement.order_model import LienPayoff, Order, OrderSettlement, Payout, pay_out
 from services.procurement.order_sagas import order_id_of
 
 
@@ -84,7 +78,7 @@ async def pay(runtime: Runtime, saga: Saga) -> Facts:
     Raises:
         InsufficientFunds, TransferRefused: Nothing moved.
     """
-    await clients.post(runtime, chain(saga), txn=saga.fact_id("txn"), actor=saga.actor)
+    await clients.post(runtime, chain(saga), txn=saga.fact_id("txn"))
     return {}
 
 

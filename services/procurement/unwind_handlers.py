@@ -12,12 +12,7 @@ from services.kit.timers import Timer
 from services.kit.transaction import Transaction
 from services.procurement import order_store
 from services.procurement.lifecycle import ORDER
-from services.procurement.order_handlers import (
-    event_of_machines,
-    lock,
-    lock_idle,
-    require_side,
-)
+from services.procurement.order_handlers import event_of_machines, lock, lock_idle, require_side
 from services.procurement.order_model import CancelReason, DisputeOutcome, Order, OrderState
 from services.procurement.order_wire import cancel_reason_number
 
@@ -70,7 +65,7 @@ async def begin_unwinding(
 
 async def mark_unwound(
     tx: Transaction, order_id: UUID, *, command: str, reason: str, resolver: str
-) -> Order:
+) -> None:
     """Write that money and machines of an order are back where they came from."""
     order = await lock(tx, order_id)
     step = ORDER.next(order.state, command, subject=order.name)
@@ -99,4 +94,3 @@ async def mark_unwound(
     await order_store.release_machines(tx.connection, order.id)
     await tx.cancel_timers(order.name)
     await tx.emit(event)
-    return unwound

@@ -280,6 +280,7 @@ async def test_only_the_organiser_awards(trade: Trade) -> None:
     [
         ({"tiers": ((5, "0.03"), (4, "0.06"))}, "tiers[1]"),
         ({"tiers": ((5, "0.95"),)}, "tiers[0].discount_rate"),
+        ({"unit_fen": 1, "tiers": ((1, "0.9"),)}, "tiers[0].discount_rate"),
         ({"unit_fen": 0}, "unit_price"),
         ({"unit_fen": 10**11 + 1}, "unit_price"),
         ({"valid_days": -1}, "valid_until"),

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 from ironloop.kit.v1 import operator_pb2, operator_pb2_grpc
+from ironloop.parties.v1 import parties_pb2, parties_pb2_grpc
 from ironloop.procurement.v1 import orders_pb2
 
 from services.finance.definition import DEFINITION as FINANCE
@@ -107,6 +108,21 @@ async def test_killed_before_the_money_moved_the_saga_goes_on_and_pays_once(trad
     await trade.until(buyer, made.name, SETTLED)
     assert await trade.balance(seller) == PRICE - FEE
     assert await trade.balance(buyer) == 0
+
+
+async def test_a_settlement_outlives_the_account_of_who_accepted(trade: Trade) -> None:
+    buyer, seller = await trade.buyer(fen=PRICE), await trade.seller()
+    made = await trade.delivered(buyer, seller)
+    async with row_held(trade.world.dsn("settlement"), LOCK_ACCOUNT, escrow_row(made)):
+        await trade.accept(buyer, made.name)
+        await until_step(trade, made.name, 1)
+        await trade.world.operator.stub(parties_pb2_grpc.PartiesServiceStub).DisableUser(
+            parties_pb2.DisableUserRequest(request_id=request_id(), name=buyer.subject)
+        )
+        await trade.world.stop("procurement")
+    await trade.world.start(PROCUREMENT)  # it holds no token of theirs any more
+    await trade.until(seller, made.name, SETTLED)
+    assert await trade.balance(seller) == PRICE - FEE
 
 
 async def test_with_settlement_away_acceptance_stands_and_is_settled_later(trade: Trade) -> None:

@@ -196,12 +196,17 @@ def test_tiers_that_do_not_rise_or_leave_their_limits_are_refused(
     tiers: tuple[PriceTier, ...],
 ) -> None:
     with pytest.raises(InvalidArgument, match=r"tiers\[\d\]"):
-        check_tiers(tiers)
+        check_tiers(tiers, unit_price_fen=100)
+
+
+def test_a_tier_that_leaves_no_price_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="below one fen"):
+        check_tiers((PriceTier(1, Decimal("0.9")),), unit_price_fen=4)
 
 
 def test_tiers_within_their_limits_pass() -> None:
-    check_tiers(TIERS)
-    check_tiers((PriceTier(1, Decimal("0.9000000")),))
+    check_tiers(TIERS, unit_price_fen=100)
+    check_tiers((PriceTier(1, Decimal("0.9000000")),), unit_price_fen=5)
 
 
 def test_dates_in_the_past_or_the_wrong_order_are_refused() -> None:
