@@ -7,6 +7,7 @@ busy until the payment is applied: an assignment comes before or after it, never
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from datetime import date
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -161,7 +162,7 @@ def payment_legs(saga: Saga, payment: Payment, wallets: dict[str, int]) -> list[
     lessee, parts = saga.facts["lessee"], payment.parts
     purpose = f"{saga.subject}/instalments/{payment.number}"
     rent_fen = parts.total_fen - parts.penalty_fen
-    split = f"fees {parts.fees_fen}, interest {parts.interest_fen}, principal {parts.principal_fen}"
+    split = memo_of(fees=parts.fees_fen, interest=parts.interest_fen, principal=parts.principal_fen)
     return [
         Leg(
             id=saga.fact_id(f"{leg} of {payment.number}"),
@@ -175,9 +176,18 @@ def payment_legs(saga: Saga, payment: Payment, wallets: dict[str, int]) -> list[
         )
         for leg, amount_fen, code, memo in (
             ("penalty", parts.penalty_fen, "LEASE_PENALTY", "penalty"),
-            ("rent", rent_fen, "LEASE_RENT", f"{split} fen"),
+            ("rent", rent_fen, "LEASE_RENT", split),
         )
     ]
+
+
+def memo_of(**amounts_fen: int) -> str:
+    """Return how an amount splits, for a statement: "interest 5,000.00, principal 19,066.45"."""
+    return ", ".join(
+        f"{part.replace('_', ' ')} {Decimal(amount_fen) / 100:,.2f}"
+        for part, amount_fen in amounts_fen.items()
+        if amount_fen
+    )
 
 
 async def begin_prepayment(
@@ -222,8 +232,9 @@ async def _post_prepayment(runtime: Runtime, saga: Saga) -> Facts:
         code="LEASE_RENT",
         purpose=saga.subject,
         payer=lessee,
-        memo=f"prepaid principal {saga.facts['principal_fen']},"
-        f" interest {saga.facts['interest_fen']} fen",
+        memo=memo_of(
+            prepaid_principal=saga.facts["principal_fen"], interest=saga.facts["interest_fen"]
+        ),
     )
     await ledger.post_chain(runtime.peers, [leg], txn=saga.fact_id("prepayment chain"))
     return {}

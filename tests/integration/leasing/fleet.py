@@ -272,6 +272,19 @@ class Fleet:
         kind = settlement_pb2.ACCOUNT_KIND_LEASE_DEPOSIT
         return await self._held(reference=lease.name, kind=kind)
 
+    async def memos(self, party: Actor) -> list[str]:
+        """Return the memo lines of a party's wallet, the newest first."""
+        ledger = self.world.operator.stub(settlement_pb2_grpc.SettlementServiceStub)
+        wallet = await ledger.ListAccounts(
+            settlement_pb2.ListAccountsRequest(
+                owner=party.party, kind=settlement_pb2.ACCOUNT_KIND_WALLET
+            )
+        )
+        statement = await ledger.ListEntries(
+            settlement_pb2.ListEntriesRequest(account=wallet.accounts[0].name)
+        )
+        return [entry.memo for entry in statement.entries]
+
     async def _held(self, **which: Any) -> int:
         ledger = self.world.operator.stub(settlement_pb2_grpc.SettlementServiceStub)
         found = await ledger.ListAccounts(settlement_pb2.ListAccountsRequest(**which))

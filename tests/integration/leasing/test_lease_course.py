@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import asyncpg
 import grpc
 import pytest
 from ironloop.leasing.v1 import leasing_pb2 as pb
@@ -276,6 +277,49 @@ async def test_an_active_lease_holds_machine_deposit_and_schedule(fleet: Fleet) 
     assert len(activated.schedule) == 36
     assert fen(activated.financed_amount) == PRICE_FEN
     assert (await fleet.read(lease)).event_sequence == 2
+
+
+async def test_a_lease_in_advance_is_payable_on_its_first_day(fleet: Fleet) -> None:
+    made = await programmes(fleet.lessor).CreateLeaseProgramme(
+        programmes_pb2.CreateLeaseProgrammeRequest(
+            request_id=request_id(),
+            terms=programme_terms(payment_timing=programmes_pb2.PAYMENT_TIMING_ADVANCE),
+        )
+    )
+    lease = await fleet.active(programme=made.name)
+    assert fen(lease.figures.payment) == 2_394_672
+    first = await fleet.instalment(lease, 1)
+    assert first.due_date == lease.start_date
+    await fleet.until_payable(lease, 1)
+    await fleet.world.until_at_rest()
+    await fleet.fund(fleet.lessee, 2_394_672)
+    (paid,) = (await fleet.pay(lease)).instalments
+    assert (fen(paid.paid_interest), fen(paid.paid_principal)) == (0, 2_394_672)
+    assert fen((await fleet.instalment(lease, 2)).interest) == 488_027
+    assert fen((await fleet.read(lease)).outstanding_principal) == 97_605_328
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update instalment set paid_interest_fen = interest_fen + 1",
+        "update instalment set paid_principal_fen = -1",
+        "update instalment set owner = 'parties/other'",
+        "update lease set machine = (select machine from lease where state = 'SIGNED' limit 1)"
+        " where state = 'ACTIVE'",
+        "update lease set registry_no = '' where state = 'ACTIVE'",
+        "update lease set state = 'BUYOUT_QUOTED' where state = 'ACTIVE'",
+    ],
+)
+async def test_the_database_carries_the_rules_too(fleet: Fleet, statement: str) -> None:
+    await fleet.active()
+    await fleet.signed()
+    connection = await asyncpg.connect(fleet.world.dsn("leasing"))
+    try:
+        with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+            await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 async def test_a_machine_is_in_one_live_lease(fleet: Fleet) -> None:

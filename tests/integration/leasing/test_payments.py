@@ -37,6 +37,7 @@ async def test_a_due_instalment_is_paid_to_the_lessor(fleet: Fleet) -> None:
     assert (fen(paid.paid_interest), fen(paid.paid_principal)) == (500_000, 1_906_645)
     assert await fleet.balance(fleet.lessee) == 0
     assert await fleet.balance(fleet.lessor) == lessor_had + RENT_FEN
+    assert (await fleet.memos(fleet.lessor))[0] == "interest 5,000.00, principal 19,066.45"
     assert fen((await fleet.read(lease)).outstanding_principal) == PRICE_FEN - 1_906_645
     told = (await fleet.events(lease.name))[2:]
     assert [type(event).__name__ for event in told] == ["InstalmentDue", "InstalmentPaid"]
