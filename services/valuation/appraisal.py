@@ -7,12 +7,12 @@ new machine of the class, and the replacement cost carries it. FLV is that aucti
 booster's label); FMV = FLV ÷ 0.75; OLV lies between; none exceeds the replacement cost.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 
-from ml.residual_value.features import MachineFacts, age_years
+from ml.residual_value.features import PRODUCT_GROUPS, MachineFacts, age_years
 from ml.residual_value.model import Prediction, ResidualValueModel
 from services.finmath.dates import add_months
 from services.valuation.errors import ClassUnknown, ReplacementCostNeeded
@@ -68,10 +68,21 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class Valuer:
-    """A model and a policy table, and what they make of a machine."""
+    """A model and a policy table, and what they make of a machine.
+
+    Attributes:
+        references: Log price of a machine of the policy's reference age and hours, by product
+            group ("" is the mean of all); see `read_references`.
+    """
 
     model: ResidualValueModel
     policy: PolicyTable
+    references: Mapping[str, Decimal]
+
+    @classmethod
+    def of(cls, model: ResidualValueModel, policy: PolicyTable) -> "Valuer":
+        """Return the valuer of a model and a policy table."""
+        return cls(model, policy, read_references(model, policy))
 
     def appraise(self, inputs: Inputs) -> tuple[Appraisal, Prediction]:
         """Return what a machine is worth, and the prediction beneath it.
@@ -162,7 +173,7 @@ class Valuer:
         elif specification.replacement_cost_fen is not None:
             method = Method.RETAINED_SHARE
             amount_fen = Decimal(specification.replacement_cost_fen)
-            log_reference = self._reference(group, inputs.as_of)
+            log_reference = self.references[group]
             factors = (policy.factor("NEW_AUCTION_SHARE"),)
             widening += policy.number("WIDEN.MODEL_UNKNOWN" if group else "WIDEN.CLASS_NOT_COVERED")
         else:
@@ -190,16 +201,22 @@ class Valuer:
             self.policy.factor("CHANNEL.CN_AUCTION"),
         )
 
-    def _reference(self, group: str, as_of: date) -> Decimal:
-        """Return the log price of a machine of the reference age and hours."""
-        age = int(self.policy.number("REFERENCE_AGE_YEARS"))
-        facts = MachineFacts(
-            on=date(as_of.year, 1, 1),
-            product_group=group,
-            build_year=as_of.year - age,
-            hours_meter=self.policy.number("REFERENCE_HOURS"),
-        )
-        return self.model.predict(facts).log_price[MEDIAN]
+
+def read_references(model: ResidualValueModel, policy: PolicyTable) -> dict[str, Decimal]:
+    """Return the log price of a machine of the reference age and hours, by product group."""
+    age, hours = int(policy.number("REFERENCE_AGE_YEARS")), policy.number("REFERENCE_HOURS")
+    new_year = date(model.window_end.year, 1, 1)
+    return {
+        group: model.predict(
+            MachineFacts(
+                on=new_year,
+                product_group=group,
+                build_year=new_year.year - age,
+                hours_meter=hours,
+            )
+        ).log_price[MEDIAN]
+        for group in ("", *PRODUCT_GROUPS)
+    }
 
 
 def age_of(inputs: Inputs) -> Decimal | None:

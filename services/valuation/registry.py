@@ -24,6 +24,7 @@ class Registry:
     ) -> None:
         self.models = models
         self.policies = policies
+        self._valuers: dict[tuple[str, str], Valuer] = {}
         self.present = self.valuer(champion, policy)
 
     def is_champion(self, model: ResidualValueModel) -> bool:
@@ -51,7 +52,9 @@ class Registry:
             raise ModelNotKept(model)
         if policy not in self.policies:
             raise PolicyNotKept(policy)
-        return Valuer(self.models[model], self.policies[policy])
+        if (model, policy) not in self._valuers:
+            self._valuers[model, policy] = Valuer.of(self.models[model], self.policies[policy])
+        return self._valuers[model, policy]
 
 
 def load_registry(settings: ValuationSettings) -> Registry:

@@ -32,7 +32,7 @@ KNOWN = replace(EXCAVATOR, make="Caterpillar", model="330CL", replacement_cost_f
 @cache
 def read_valuer() -> Valuer:
     """Return the shipped champion with the present policy."""
-    return Valuer(ResidualValueModel(MODEL), read_policy(POLICY))
+    return Valuer.of(ResidualValueModel(MODEL), read_policy(POLICY))
 
 
 def inputs_of(

@@ -95,5 +95,5 @@ def test_a_model_trained_on_synthetic_sales_gives_grade_d(valuer: Valuer, tmp_pa
     sales, folder = tmp_path / "s.parquet", tmp_path / "synthetic-1"
     synthetic.write(sales, 1_500, seed=1)
     assert main(["train", "--sales", str(sales), "--out", str(folder), "--no-origins"]) == 0
-    made_up = Valuer(ResidualValueModel(folder), valuer.policy)
+    made_up = Valuer.of(ResidualValueModel(folder), valuer.policy)
     assert grade_of(made_up, EXCAVATOR, as_of=date(2022, 1, 1)) == (Grade.D, "SYNTHETIC_MODEL")
