@@ -1,16 +1,13 @@
 """What marketplace asks of valuation."""
 
-from datetime import UTC, datetime
-from typing import TypeAlias
+from datetime import UTC
 
 from ironloop.common.v1 import common_pb2
-from ironloop.valuation.v1 import valuation_events_pb2, valuation_pb2, valuation_pb2_grpc
+from ironloop.valuation.v1 import valuation_pb2, valuation_pb2_grpc
 
 from services.kit import wire
 from services.kit.runtime import Runtime
-from services.marketplace.listing_model import ISSUED, Guide
-
-_Valued: TypeAlias = valuation_pb2.Valuation | valuation_events_pb2.ValuationIssued
+from services.marketplace.listing_model import Guide
 
 
 async def create_valuation(runtime: Runtime, *, request_id: str, party: str, machine: str) -> Guide:
@@ -43,25 +40,16 @@ async def get_valuation(runtime: Runtime, valuation: str) -> Guide:
     )
 
 
-def guide_of_event(event: valuation_events_pb2.ValuationIssued, *, at: datetime) -> Guide:
-    """Return the guide that an issued value gives; `at` is when its event was applied."""
-    return _guide(event, event.valuation, state=ISSUED, value_time=at)
-
-
 def _guide_of(valuation: valuation_pb2.Valuation) -> Guide:
-    state = wire.enum_name(valuation_pb2.ValuationState, valuation.state, prefix="VALUATION_STATE_")
-    value_time = valuation.create_time.ToDatetime(tzinfo=UTC)
-    return _guide(valuation, valuation.name, state=state, value_time=value_time)
-
-
-def _guide(valued: _Valued, name: str, *, state: str, value_time: datetime) -> Guide:
     return Guide(
-        valuation=name,
-        state=state,
-        as_of=wire.to_date(valued.as_of, field="as_of"),
-        fmv_fen=_fen(valued.fmv),
-        grade=wire.enum_name(valuation_pb2.Grade, valued.grade, prefix="GRADE_"),
-        value_time=value_time,
+        valuation=valuation.name,
+        state=wire.enum_name(
+            valuation_pb2.ValuationState, valuation.state, prefix="VALUATION_STATE_"
+        ),
+        as_of=wire.to_date(valuation.as_of, field="as_of"),
+        fmv_fen=_fen(valuation.fmv),
+        grade=wire.enum_name(valuation_pb2.Grade, valuation.grade, prefix="GRADE_"),
+        value_time=valuation.create_time.ToDatetime(tzinfo=UTC),
     )
 
 

@@ -45,9 +45,10 @@ DEFINITION = ServiceDefinition(
     assemble=assemble,
     produces=(*machine_events.PRODUCES, *listing_events.PRODUCES),
     consumes=consumers.CONSUMES,
-    sagas=(publishing_sagas.SAGA,),
+    sagas=(publishing_sagas.PUBLISHING, publishing_sagas.RENEWING),
     timers={
         machine_handlers.RESERVATION_TIMER: machine_handlers.expire_reservation,
+        publishing_sagas.GUIDE_TIMER: publishing_sagas.renew_guide,
         EXPIRY_TIMER: listing_handlers.expire_listing,
         offer_handlers.OFFER_TIMER: offer_handlers.expire_offer,
     },

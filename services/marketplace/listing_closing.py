@@ -19,7 +19,7 @@ async def close_listing(tx: Transaction, listing: Listing, command: str) -> List
     """
     step = LISTING.next(listing.state, command, subject=listing.name)
     await end_offers(tx, listing)
-    await tx.cancel_timers(listing.name, kind=EXPIRY_TIMER)
+    await tx.cancel_timers(listing.name)
     closed = await listing_store.update_listing(
         tx.connection, listing.moved(step.target), at=tx.now, announced=True
     )

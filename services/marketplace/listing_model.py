@@ -26,7 +26,8 @@ OFFER_GOOD_FOR = timedelta(days=7)
 OFFER_GOOD_FOR_MAX = timedelta(days=30)
 ACCEPTED_OFFER_HOLDS = timedelta(days=3)  # long enough to place an order, short for the seller
 RATIO_STEP = Decimal("0.0001")
-ISSUED = "ISSUED"
+ISSUED, IN_REVIEW, REVOKED = "ISSUED", "IN_REVIEW", "REVOKED"  # states of a valuation
+GUIDE_GOOD_FOR = timedelta(days=30)  # as long as a valuation is
 
 
 class ListingFormat(StrEnum):

@@ -177,16 +177,15 @@ async def lock_on_offer(connection: Connection, machine_id: UUID) -> Listing | N
     return None if row is None else to_listing(row)
 
 
-async def lock_guided(connection: Connection, machine_id: UUID, *, seller: str) -> list[Listing]:
-    """Return a seller's listings of a machine that show a price guide, locked."""
+async def lock_guided(connection: Connection, machine_id: UUID, *, valuation: str) -> list[Listing]:
+    """Return the listings of a machine whose guide is this valuation, locked."""
     rows = await connection.fetch(
         """
-        select * from listing
-        where machine_id = $1 and seller = $2 and state in ('INSPECTED', 'PUBLISHED')
+        select * from listing where machine_id = $1 and guide->>'valuation' = $2
         order by id for no key update
         """,
         machine_id,
-        seller,
+        valuation,
     )
     return [to_listing(row) for row in rows]
 

@@ -1,8 +1,8 @@
 """How a listing is published: valuation is asked for a value, then the ask is checked against it.
 
 The value is kept as the listing's guide even where publication is refused, so that its seller
-sees what to ask. A value that is still good is used again; one that waits for a review becomes
-the guide once valuation has issued it.
+sees what to ask. A value that is still good is used again, also one that waits for a review.
+While the listing is on offer its guide is renewed every 30 days.
 """
 
 from dataclasses import replace
@@ -14,6 +14,7 @@ from services.kit.ids import parse_name
 from services.kit.principals import Principal
 from services.kit.runtime import Runtime
 from services.kit.sagas import Facts, Saga, SagaKind, Step
+from services.kit.timers import Timer
 from services.kit.transaction import Transaction
 from services.marketplace import clients, listing_events, listing_store
 from services.marketplace.errors import MachineAlreadyListed, MachineNotAvailable
@@ -26,10 +27,13 @@ from services.marketplace.listing_handlers import (
     lock_own,
 )
 from services.marketplace.listing_model import (
+    GUIDE_GOOD_FOR,
+    IN_REVIEW,
     ISSUED,
     PUBLISHED_FOR,
     Inspection,
     Listing,
+    ListingState,
     check_ask,
     check_disclosure,
     check_report_age,
@@ -39,8 +43,9 @@ from services.marketplace.listing_model import (
 from services.marketplace.listing_wire import listing_to_wire
 from services.marketplace.machine_model import Custody, Machine
 
-KIND = "publish_listing"
-IN_REVIEW = "IN_REVIEW"
+GUIDE_TIMER = "listing_guide"
+
+_GUIDED = frozenset({ListingState.INSPECTED, ListingState.PUBLISHED})
 
 
 async def begin(tx: Transaction, listing_id: UUID, *, etag: str, viewer: Principal) -> Saga:
@@ -56,14 +61,23 @@ async def begin(tx: Transaction, listing_id: UUID, *, etag: str, viewer: Princip
     guide = listing.guide
     fresh = guide is not None and guide.value_time >= inspection.create_time
     return await tx.start_saga(
-        KIND,
+        PUBLISHING.kind,
         listing.name,
-        facts={
-            "seller": listing.seller,
-            "machine": machine.name,
-            "present_valuation": guide.valuation if guide and fresh else "",
-        },
+        facts=_facts(listing, present_valuation=guide.valuation if guide and fresh else ""),
     )
+
+
+async def renew_guide(tx: Transaction, timer: Timer) -> None:
+    """Begin to have a published listing's machine valued anew, and come back in 30 days.
+
+    Raises:
+        SagaRunning: The last renewal is still under way; the timer is tried again.
+    """
+    listing = await listing_store.find_listing(tx.connection, parse_name(timer.subject, "listings"))
+    if listing is None or listing.state is not ListingState.PUBLISHED:
+        return
+    await tx.set_timer(GUIDE_TIMER, listing.name, due_at=timer.due_at + GUIDE_GOOD_FOR)
+    await tx.start_saga(RENEWING.kind, listing.name, facts=_facts(listing, present_valuation=""))
 
 
 async def take_value(runtime: Runtime, saga: Saga) -> Facts:
@@ -82,8 +96,10 @@ async def take_value(runtime: Runtime, saga: Saga) -> Facts:
 
 
 async def keep_guide(tx: Transaction, saga: Saga) -> None:
-    """Keep the value as the listing's guide."""
+    """Keep the value as the guide of a listing that shows one."""
     _, listing = await lock_any(tx, parse_name(saga.subject, "listings"))
+    if listing.state not in _GUIDED:
+        return
     await listing_store.update_listing(
         tx.connection,
         replace(listing, guide=guide_from_json(saga.facts["guide"])),
@@ -116,6 +132,7 @@ async def publish(tx: Transaction, saga: Saga) -> None:
         announced=True,
     )
     await tx.set_timer(EXPIRY_TIMER, listing.name, due_at=expire_time)
+    await tx.set_timer(GUIDE_TIMER, listing.name, due_at=tx.now + GUIDE_GOOD_FOR)
     await tx.emit(listing_events.published(published, inspection))
 
 
@@ -128,14 +145,20 @@ async def answer(tx: Transaction, saga: Saga) -> Message:
     return listing_to_wire(listing, inspections.get(listing_id))
 
 
-SAGA = SagaKind(
-    KIND,
-    steps=(
-        Step("value", call=take_value, apply=keep_guide),
-        Step("publish", apply=publish),
-    ),
-    answer=answer,
+_VALUE = Step("value", call=take_value, apply=keep_guide)
+
+PUBLISHING = SagaKind(
+    "publish_listing", steps=(_VALUE, Step("publish", apply=publish)), answer=answer
 )
+RENEWING = SagaKind("renew_guide", steps=(_VALUE,))
+
+
+def _facts(listing: Listing, *, present_valuation: str) -> Facts:
+    return {
+        "seller": listing.seller,
+        "machine": listing.machine_name,
+        "present_valuation": present_valuation,
+    }
 
 
 async def _check_ready(tx: Transaction, machine: Machine, listing: Listing) -> Inspection:

@@ -1,6 +1,7 @@
 """Price guides from the real model, over a real broker."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest_asyncio
 from google.type import decimal_pb2
@@ -8,9 +9,11 @@ from ironloop.marketplace.v1 import listings_pb2
 from ironloop.valuation.v1 import valuation_pb2, valuation_pb2_grpc
 
 from infra.local.client import Actor
+from services.kit import wire
 from services.marketplace.definition import DEFINITION as MARKETPLACE
 from services.valuation.definition import DEFINITION as VALUATION
 from tests.integration.marketplace.market import (
+    YUAN,
     inspected,
     listings,
     publish,
@@ -19,6 +22,7 @@ from tests.integration.marketplace.market import (
     registered,
     rid,
 )
+from tests.support.refusals import refused
 from tests.support.world import World
 
 
@@ -46,25 +50,60 @@ async def test_a_listing_is_published_with_the_models_value(market: World) -> No
     assert valuation.fmv == guide.fmv
 
 
-async def test_the_guide_follows_the_sellers_valuations_and_nobody_elses(market: World) -> None:
+async def test_no_valuation_that_others_or_the_seller_ask_for_changes_the_guide(
+    market: World,
+) -> None:
     seller, technician = await market.party("SELLER"), await market.party("TECHNICIAN")
     funder = await market.party("FUNDER")
     listing = await published(seller, technician, price_override_reason="first of its kind")
     await register_lien(market, listing.machine, funder)  # else it may not value the machine
-    theirs = await value(funder, listing.machine, hours="9000")
+    for actor, hours in ((funder, "9000"), (seller, "3261")):
+        await value(actor, listing.machine, hours=hours)
     await market.until_at_rest()
-    assert (await guide_of(seller, listing)).valuation != theirs.name
-    own = await value(seller, listing.machine, hours="12000")
+    assert (await guide_of(seller, listing)).valuation == listing.price_guide.valuation
+
+
+async def test_a_value_in_review_guides_once_it_is_approved_and_until_it_is_revoked(
+    market: World,
+) -> None:
+    seller, technician = await market.party("SELLER"), await market.party("TECHNICIAN")
+    validator = valuations(await market.party("MODEL_VALIDATOR"))
+    dear = await registered(
+        seller, make="Ironworks", model="Giant", replacement_cost=wire.money(30_000_000 * YUAN)
+    )
+    waiting = await inspected(
+        seller, technician, dear, price_override_reason="first", ask=wire.money(1_000_000 * YUAN)
+    )
+    with refused("VALUATION_NOT_ISSUED"):
+        await publish(seller, waiting)
+    guide = await guide_of(seller, waiting)
+    assert not guide.is_issued
+    await validator.ApproveValuation(
+        valuation_pb2.ApproveValuationRequest(
+            request_id=rid(), name=guide.valuation, reason="seen by an appraiser"
+        )
+    )
     await market.until_at_rest()
-    shown = await guide_of(seller, listing)
-    assert (shown.valuation, shown.fmv) == (own.name, own.fmv)
-    await valuations(await market.party("MODEL_VALIDATOR")).RevokeValuation(
+    assert (await guide_of(seller, waiting)).is_issued
+    listing = await publish(seller, waiting)
+    assert listing.price_guide.valuation == guide.valuation
+    await validator.RevokeValuation(
         valuation_pb2.RevokeValuationRequest(
-            request_id=rid(), name=own.name, reason="the hours were a slip of the pen"
+            request_id=rid(), name=guide.valuation, reason="the appraiser was another one's"
         )
     )
     await market.until_at_rest()
     assert not (await guide_of(seller, listing)).is_issued
+
+
+async def test_a_guide_is_renewed_while_the_listing_is_on_offer(market: World) -> None:
+    seller, technician = await market.party("SELLER"), await market.party("TECHNICIAN")
+    listing = await published(seller, technician, price_override_reason="first of its kind")
+    await market.advance_to(market.today() + timedelta(days=31))
+    renewed = await guide_of(seller, listing)
+    assert renewed.valuation != listing.price_guide.valuation
+    first_as_of = wire.to_date(listing.price_guide.as_of, field="as_of")
+    assert wire.to_date(renewed.as_of, field="as_of") >= first_as_of + timedelta(days=30)
 
 
 async def test_every_event_of_a_market_reaches_the_broker(market: World) -> None:
