@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from services.finmath.payoff import quote_payoff
-from services.leasing.instalment_model import OPEN, Instalment
+from services.kit.calendar import CHINA
+from services.leasing.instalment_model import OPEN, Instalment, InstalmentState
 from services.leasing.model import BuyoutQuote, Lease
 
 
@@ -56,6 +57,17 @@ def settle(lease: Lease, instalments: Sequence[Instalment], *, as_of: date) -> S
         fee_fen=payoff.fee_fen,
     )
     return Settlement(quote, due, coming)
+
+
+def last_quotable_day(lease: Lease, instalments: Sequence[Instalment]) -> date:
+    """Return the last day for which a buyout's total is known today.
+
+    It is the day on which the next instalment is payable: beyond it a penalty depends on whether
+    that is paid in time. Where none is to come it is the business day on which the lease matures.
+    """
+    coming = (item for item in instalments if item.state is InstalmentState.SCHEDULED)
+    matures_on = CHINA.adjust_following(lease.matures_on)
+    return min((item.payable_on for item in coming), default=matures_on)
 
 
 def shares_of(lease: Lease, settlement: Settlement) -> list[Share]:

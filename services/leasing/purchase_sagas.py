@@ -4,10 +4,11 @@ The price, the returning deposit and the payoff of draws on the machine are one 
 it is posted nothing turns back: a later step that is refused is tried again and shows as stuck.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from datetime import date
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from ironloop.leasing.v1 import leasing_events_pb2 as events
@@ -33,8 +34,6 @@ from services.leasing.lifecycle import INSTALMENT, LEASE
 from services.leasing.locks import lock_as_lessee, lock_by_name
 from services.leasing.model import Lease
 from services.leasing.sagas import answer_lease
-
-T = TypeVar("T")
 
 
 class StepBlocked(Unavailable):
@@ -166,21 +165,20 @@ async def _post(runtime: Runtime, saga: Saga) -> Facts:
 
 async def _settle_payoffs(runtime: Runtime, saga: Saga) -> Facts:
     for payoff in _payoffs(saga):
-        await _insist(
-            lambda payoff=payoff: clients.settle_payoff(  # type: ignore[misc]
+        async with _after_payment():
+            await clients.settle_payoff(
                 runtime.peers,
                 payoff.draw,
                 transfer_id=str(saga.fact_id(f"payoff of {payoff.draw}")),
                 request_id=saga.request_id(f"settle {payoff.draw}"),
             )
-        )
     return {}
 
 
 async def _move_title(runtime: Runtime, saga: Saga) -> Facts:
     machine, lessee = saga.facts["machine"], saga.facts["lessee"]
-    await _insist(
-        lambda: clients.hand_over_machine(
+    async with _after_payment():
+        await clients.hand_over_machine(
             runtime.peers,
             machine,
             lease=saga.subject,
@@ -188,9 +186,7 @@ async def _move_title(runtime: Runtime, saga: Saga) -> Facts:
             custodian=lessee,
             request_id=saga.request_id("hand over"),
         )
-    )
-    await _insist(
-        lambda: clients.transfer_title(
+        await clients.transfer_title(
             runtime.peers,
             machine,
             lease=saga.subject,
@@ -198,18 +194,18 @@ async def _move_title(runtime: Runtime, saga: Saga) -> Facts:
             to_party=lessee,
             request_id=saga.request_id("title"),
         )
-    )
     return {}
 
 
-async def _insist(call: Callable[[], Awaitable[T]]) -> T:
-    """Return what a call after the payment answers; a refusal never turns the saga round.
+@asynccontextmanager
+async def _after_payment() -> AsyncIterator[None]:
+    """Let no refusal of a peer turn a saga round whose money has moved.
 
     Raises:
-        StepBlocked: It was refused.
+        StepBlocked: A peer refused.
     """
     try:
-        return await call()
+        yield
     except PeerRefused as refusal:
         raise StepBlocked(refusal) from refusal
 

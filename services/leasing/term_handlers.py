@@ -18,7 +18,7 @@ from services.kit.timers import Timer
 from services.kit.transaction import Transaction
 from services.leasing import instalment_store, lease_store
 from services.leasing.announcements import announce, buyout_to_wire, lines, sides
-from services.leasing.buyout_model import settle
+from services.leasing.buyout_model import last_quotable_day, settle
 from services.leasing.errors import ExtensionNotOffered
 from services.leasing.instalment_handlers import set_agenda
 from services.leasing.instalment_model import (
@@ -45,15 +45,18 @@ async def quote_buyout(
 
     Raises:
         NotFound, PermissionDenied, LeaseBusy, TransitionRefused.
-        InvalidArgument: The day lies before today, over 31 days ahead, or after maturity.
+        InvalidArgument: The day lies before today, over 31 days ahead, after the next instalment
+            is payable, or after maturity.
     """
     lease = await lock_as_side(tx, lease_id, viewer=viewer)
     step = LEASE.next(lease.state, "quote_buyout", subject=lease.name)
     day = as_of or tx.today
-    last_day = min(tx.today + timedelta(BUYOUT_DAYS_AHEAD_MAX), lease.matures_on)
+    instalments = await instalment_store.list_of_lease(tx.connection, lease.id)
+    last_day = min(
+        tx.today + timedelta(BUYOUT_DAYS_AHEAD_MAX), last_quotable_day(lease, instalments)
+    )
     if not tx.today <= day <= last_day:
         raise InvalidArgument("as_of_date", f"must lie in {tx.today} to {last_day}")
-    instalments = await instalment_store.list_of_lease(tx.connection, lease.id)
     quote = settle(lease, instalments, as_of=day).quote
     await tx.set_timer(BUYOUT_LAPSE, lease.name, due_at=quote.expire_at)
     lease = await announce(

@@ -127,7 +127,8 @@ async def test_a_buyout_quote_lapses_at_the_end_of_its_day(fleet: Fleet) -> None
     assert (await fleet.read(lease)).state == pb.LEASE_STATE_ACTIVE
     with refused("TRANSITION_REFUSED"):
         await buy_out(fleet, lease)
-    for as_of in (fleet.world.today() - timedelta(1), fleet.world.today() + timedelta(32)):
+    next_day = day((await fleet.instalment(lease, 1)).payable_date)
+    for as_of in (fleet.world.today() - timedelta(1), next_day + timedelta(1)):
         with refused("INVALID_FIELD"):
             await quote_buyout(fleet, lease, as_of=as_of)
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.finmath.day_count import DayCount
-from services.leasing.buyout_model import settle, shares_of
+from services.leasing.buyout_model import last_quotable_day, settle, shares_of
 from services.leasing.instalment_model import Instalment, InstalmentState
 from tests.unit.leasing.samples import FUNDER, LESSOR, START, instalments, lease
 
@@ -77,6 +77,33 @@ def test_shares_sum_to_the_total(
     assert sum(share.amount_fen for share in shares) == settlement.quote.total_fen
     assert all(share.amount_fen >= 0 for share in shares)
     assert settlement.quote.principal_fen >= 0
+
+
+@settings(deadline=None)
+@given(st.integers(0, 35), st.integers(0, 60), st.integers(0, 40), st.data())
+def test_a_quote_still_holds_on_every_day_up_to_its_own(
+    paid: int, late_days: int, ahead_days: int, data: st.DataObject
+) -> None:
+    """What the timers do to instalments in the meantime changes nothing of the total."""
+    made = paid_up(paid)
+    today = min(made[paid].payable_on + timedelta(late_days), date(2028, 7, 3))
+    on_the_day = as_on(made, today)
+    as_of = min(today + timedelta(ahead_days), last_quotable_day(lease(), on_the_day))
+    quoted = settle(lease(), on_the_day, as_of=as_of)
+    later = data.draw(st.integers(0, (as_of - today).days))
+    assert settle(lease(), as_on(made, today + timedelta(later)), as_of=as_of).quote == quoted.quote
+
+
+def as_on(made: list[Instalment], day: date) -> list[Instalment]:
+    """Return instalments as their timers leave them on a day."""
+    moved = []
+    for item in made:
+        state = item.state
+        if state is InstalmentState.SCHEDULED and item.payable_on <= day:
+            is_late = item.payable_on < day
+            state = InstalmentState.OVERDUE if is_late else InstalmentState.DUE
+        moved.append(replace(item, state=state))
+    return moved
 
 
 def test_nothing_is_charged_twice_at_the_end_of_a_term_in_advance() -> None:
