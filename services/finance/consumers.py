@@ -4,11 +4,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from google.type import money_pb2
-from ironloop.finance.v1 import finance_events_pb2
 from ironloop.leasing.v1 import leasing_events_pb2
 from ironloop.valuation.v1 import valuation_events_pb2
 
-from services.finance import draw_handlers, factoring_handlers, receivable_store
+from services.finance import (
+    draw_handlers,
+    factoring_handlers,
+    factoring_store,
+    receivable_events,
+    receivable_store,
+)
 from services.finance.lifecycle import RECEIVABLE
 from services.finance.receivable_model import Receivable, ReceivableState
 from services.kit import wire
@@ -110,7 +115,7 @@ async def _close_offers(
         if line.number in numbers and line.state is ReceivableState.OFFERED
     }
     for factoring_id in sorted(found for found in touched if found is not None):
-        factoring = await receivable_store.lock_factoring(tx.connection, factoring_id)
+        factoring = await factoring_store.lock_factoring(tx.connection, factoring_id)
         if not factoring.held_by:
             await factoring_handlers.fall_back(tx, factoring, command="cancel")
     if not touched:
@@ -130,18 +135,7 @@ async def _settle(tx: Transaction, lines: Sequence[Receivable]) -> None:
     for line in await receivable_store.update_receivables(
         tx.connection, closed, at=tx.now, events=1
     ):
-        await tx.emit(
-            finance_events_pb2.ReceivableSettled(
-                receivable=line.name,
-                sequence=line.event_sequence,
-                lease=line.lease,
-                number=line.number,
-                machine=line.machine,
-                debtor=line.debtor,
-                owner=line.owner,
-                paid=wire.money(line.paid_fen),
-            )
-        )
+        await tx.emit(receivable_events.settled(line))
     for factoring_id in sorted({line.factoring_id for line in lines if line.factoring_id}):
         await factoring_handlers.settle_if_collected(tx, factoring_id)
 

@@ -7,7 +7,14 @@ from uuid import UUID
 from ironloop.finance.v1 import finance_events_pb2
 from ironloop.valuation.v1 import valuation_events_pb2
 
-from services.finance import draw_store, facility_store, offer_handlers, offer_store, policy_store
+from services.finance import (
+    draw_events,
+    draw_store,
+    facility_store,
+    offer_handlers,
+    offer_store,
+    policy_store,
+)
 from services.finance.clients import registration_number
 from services.finance.draw_model import (
     CURE_BUSINESS_DAYS,
@@ -21,7 +28,6 @@ from services.finance.draw_model import (
     make_schedule,
     next_ageing_on,
     overdue_fen,
-    stage_of,
 )
 from services.finance.errors import DrawExists, OfferExpired, ShortfallBlocksDraws
 from services.finance.lifecycle import COLLATERAL, DRAW, OFFER
@@ -105,12 +111,11 @@ async def pay_out(tx: Transaction, draw_id: UUID, *, transfer_id: UUID) -> Draw:
         at=tx.now,
     )
     await draw_store.write_instalments(tx.connection, draw.id, lines)
-    offer = await offer_store.lock_offer(tx.connection, draw.offer_id)
+    await offer_handlers.mark_drawn(tx, draw.offer_id, draw=draw.name, lien=draw.lien)
     facility = await facility_store.lock_facility(tx.connection, draw.facility_id)
-    paid_out = await facility_store.update_facility(
+    await facility_store.update_facility(
         tx.connection, facility.pay_out(draw.principal_fen), at=tx.now
     )
-    await offer_handlers.mark_drawn(tx, offer.id, paid_out, draw=draw.name, lien=draw.lien)
     return await age(tx, await assess(tx, active), lines)
 
 
@@ -151,18 +156,8 @@ async def age(tx: Transaction, draw: Draw, lines: Sequence[Instalment]) -> Draw:
         events=1 if is_worse else 0,
     )
     if is_worse:
-        await tx.emit(
-            finance_events_pb2.DrawOverdue(
-                draw=aged.name,
-                sequence=aged.event_sequence,
-                machine=aged.machine,
-                funder=aged.funder,
-                borrower=aged.borrower,
-                overdue=wire.money(overdue_fen(lines, tx.today)),
-                days_past_due=days,
-                stage=stage_of(days),
-            )
-        )
+        overdue = overdue_fen(lines, tx.today)
+        await tx.emit(draw_events.overdue(aged, overdue_fen=overdue, days=days))
     return aged
 
 
@@ -192,9 +187,9 @@ async def assess(tx: Transaction, draw: Draw) -> Draw:
         events=1 if step.event else 0,
     )
     if step.event is finance_events_pb2.CollateralShortfall:
-        await tx.emit(_shortfall(assessed))
+        await tx.emit(draw_events.shortfall(assessed))
     elif step.event is finance_events_pb2.CollateralCured:
-        await tx.emit(_cured(assessed))
+        await tx.emit(draw_events.cured(assessed))
     return assessed
 
 
@@ -262,29 +257,4 @@ async def _new_draw(tx: Transaction, offer: Offer) -> Draw:
         held_by="",
         create_time=tx.now,
         update_time=tx.now,
-    )
-
-
-def _shortfall(draw: Draw) -> finance_events_pb2.CollateralShortfall:
-    assert draw.cure_by is not None
-    return finance_events_pb2.CollateralShortfall(
-        draw=draw.name,
-        sequence=draw.event_sequence,
-        machine=draw.machine,
-        funder=draw.funder,
-        borrower=draw.borrower,
-        loan_to_value=wire.decimal(draw.loan_to_value),
-        maintenance_cap=wire.decimal(draw.maintenance_cap),
-        cure_by_date=wire.date(draw.cure_by),
-    )
-
-
-def _cured(draw: Draw) -> finance_events_pb2.CollateralCured:
-    return finance_events_pb2.CollateralCured(
-        draw=draw.name,
-        sequence=draw.event_sequence,
-        machine=draw.machine,
-        funder=draw.funder,
-        borrower=draw.borrower,
-        loan_to_value=wire.decimal(draw.loan_to_value),
     )

@@ -6,9 +6,14 @@ from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from ironloop.finance.v1 import finance_events_pb2
-
-from services.finance import facility_store, policy_store, receivable_store
+from services.finance import (
+    facility_store,
+    factoring_store,
+    policy_store,
+    receivable_events,
+    receivable_handlers,
+    receivable_store,
+)
 from services.finance.clients import registration_number
 from services.finance.errors import (
     AlreadyAssigned,
@@ -29,7 +34,6 @@ from services.finance.receivable_model import (
     price_run,
 )
 from services.finmath.money import share_of
-from services.kit import wire
 from services.kit.errors import InvalidArgument, NotFound
 from services.kit.ids import name, new_id
 from services.kit.timers import Timer
@@ -39,43 +43,6 @@ EXPIRY = "factoring_expiry"
 RETURN = "factoring_return"
 CASH_WITHIN = timedelta(hours=24)
 ASK_AGAIN_AFTER = timedelta(minutes=1)  # where a saga still works on a factoring that runs out
-
-
-async def confirm_receivables(
-    tx: Transaction, lease: str, *, from_number: int, to_number: int, debtor: str
-) -> list[Receivable]:
-    """Sign amount and due date of a run of instalments (确权); those signed stay as they are.
-
-    Raises:
-        InvalidArgument: The run ends before it begins.
-        NotFound: The debtor owes no such instalment.
-        TransitionRefused: One is past being confirmed.
-    """
-    run = await _lock_run(
-        tx, lease, from_number=from_number, to_number=to_number, party=debtor, as_debtor=True
-    )
-    fresh = []
-    for line in run:
-        step = RECEIVABLE.next(line.state, "confirm", subject=line.name)
-        if step.target is not line.state:
-            fresh.append(replace(line, state=step.target))
-    confirmed = await receivable_store.update_receivables(tx.connection, fresh, at=tx.now, events=1)
-    for line in confirmed:
-        await tx.emit(
-            finance_events_pb2.ReceivableConfirmed(
-                receivable=line.name,
-                sequence=line.event_sequence,
-                lease=line.lease,
-                number=line.number,
-                machine=line.machine,
-                debtor=line.debtor,
-                owner=line.owner,
-                amount=wire.money(line.amount_fen),
-                due_date=wire.date(line.due_on),
-            )
-        )
-    by_number = {line.number: line for line in (*run, *confirmed)}
-    return [by_number[line.number] for line in run]
 
 
 async def offer_factoring(
@@ -100,7 +67,7 @@ async def offer_factoring(
         FacilityNotActive, ConcentrationExceeded: What the facility refuses.
     """
     check_rate(nominal_rate)
-    run = await _lock_run(
+    run = await receivable_handlers.lock_run(
         tx, lease, from_number=from_number, to_number=to_number, party=lessor, as_debtor=False
     )
     whole_lease = await receivable_store.lock_run(tx.connection, lease)
@@ -144,9 +111,9 @@ async def offer_factoring(
         create_time=tx.now,
         update_time=tx.now,
     )
-    await receivable_store.insert_factoring(tx.connection, factoring)
+    await factoring_store.insert_factoring(tx.connection, factoring)
     shares = [(line.id, share) for line, share in zip(run, price.shares_fen, strict=True)]
-    await receivable_store.insert_assignments(tx.connection, factoring.id, shares)
+    await factoring_store.insert_assignments(tx.connection, factoring.id, shares)
     locked = [
         replace(line, state=ReceivableState.OFFERED, factoring_id=factoring.id) for line in run
     ]
@@ -163,7 +130,7 @@ async def cancel_factoring(tx: Transaction, factoring_id: UUID, *, party: str) -
         FactoringBusy: It is being accepted.
         TransitionRefused: It is assigned, or over.
     """
-    factoring = await receivable_store.lock_factoring_of(
+    factoring = await factoring_store.lock_factoring_of(
         tx.connection, factoring_id, party=party, funder_only=False
     )
     if factoring is None:
@@ -181,7 +148,7 @@ async def begin_acceptance(tx: Transaction, factoring_id: UUID, *, funder: str) 
         TransitionRefused, OfferExpired: It is not open any more.
         ReceivableNotEligible: An instalment has been paid meanwhile.
     """
-    factoring = await receivable_store.lock_factoring_of(
+    factoring = await factoring_store.lock_factoring_of(
         tx.connection, factoring_id, party=funder, funder_only=True
     )
     if factoring is None:
@@ -199,24 +166,26 @@ async def begin_acceptance(tx: Transaction, factoring_id: UUID, *, funder: str) 
 
 async def hold(tx: Transaction, factoring: Factoring, *, by: str) -> Factoring:
     """Let a saga work on a factoring alone, or end its hold with an empty `by`."""
-    return await receivable_store.update_factoring(
+    return await factoring_store.update_factoring(
         tx.connection, replace(factoring, held_by=by), at=tx.now
     )
 
 
 async def note_assignment(tx: Transaction, factoring_id: UUID) -> None:
     """Note that the instalments are the funder's at leasing, tell the debtor, and register it."""
-    factoring = await receivable_store.lock_factoring(tx.connection, factoring_id)
+    factoring = await factoring_store.lock_factoring(tx.connection, factoring_id)
     if factoring.state is FactoringState.ASSIGNED:
         return
     step = FACTORING.next(factoring.state, "assign", subject=factoring.name)
     registry_no = registration_number("ASSIGNMENT", factoring.id, tx.today)
-    await receivable_store.update_factoring(
+    await factoring_store.update_factoring(
         tx.connection, replace(factoring, state=step.target, registry_no=registry_no), at=tx.now
     )
     lines = await receivable_store.lock_of_factoring(tx.connection, factoring.id)
-    assigned = await _advance(tx, lines, "assign", owner=factoring.funder, registry_no=registry_no)
-    await receivable_store.insert_notice(
+    assigned = await receivable_handlers.advance(
+        tx, lines, "assign", owner=factoring.funder, registry_no=registry_no
+    )
+    await factoring_store.insert_notice(
         tx.connection,
         Notice(
             id=new_id(),
@@ -234,58 +203,30 @@ async def note_assignment(tx: Transaction, factoring_id: UUID) -> None:
         ),
     )
     for line in assigned:
-        await tx.emit(
-            finance_events_pb2.ReceivableAssigned(
-                receivable=line.name,
-                sequence=line.event_sequence,
-                lease=line.lease,
-                number=line.number,
-                machine=line.machine,
-                debtor=line.debtor,
-                assignor=factoring.lessor,
-                assignee=factoring.funder,
-                amount=wire.money(line.amount_fen),
-                due_date=wire.date(line.due_on),
-                factoring=factoring.name,
-                registry_no=registry_no,
-            )
-        )
+        await tx.emit(receivable_events.assigned(line, factoring))
 
 
 async def note_funding(tx: Transaction, factoring_id: UUID, *, draw_repaid_fen: int) -> None:
     """Note that the price is paid."""
-    factoring = await receivable_store.lock_factoring(tx.connection, factoring_id)
+    factoring = await factoring_store.lock_factoring(tx.connection, factoring_id)
     step = FACTORING.next(factoring.state, "fund", subject=factoring.name)
-    await receivable_store.update_factoring(
+    await factoring_store.update_factoring(
         tx.connection,
         replace(factoring, state=step.target, draw_repaid_fen=draw_repaid_fen),
         at=tx.now,
     )
     await tx.cancel_timers(factoring.name, kind=EXPIRY)
-    shares = await receivable_store.list_shares(tx.connection, factoring.id)
+    shares = await factoring_store.list_shares(tx.connection, factoring.id)
     lines = await receivable_store.lock_of_factoring(tx.connection, factoring.id)
     # One that a buyout settled in this very moment has its money; it stays settled.
     waiting = [line for line in lines if line.state is ReceivableState.ASSIGNED]
-    for line in await _advance(tx, waiting, "fund"):
-        await tx.emit(
-            finance_events_pb2.ReceivableFunded(
-                receivable=line.name,
-                sequence=line.event_sequence,
-                lease=line.lease,
-                number=line.number,
-                machine=line.machine,
-                debtor=line.debtor,
-                assignee=line.owner,
-                amount=wire.money(line.amount_fen),
-                price=wire.money(shares[line.id]),
-                factoring=factoring.name,
-            )
-        )
+    for line in await receivable_handlers.advance(tx, waiting, "fund"):
+        await tx.emit(receivable_events.funded(line, factoring, price_fen=shares[line.id]))
 
 
 async def run_out(tx: Transaction, timer: Timer) -> None:
     """Let a factoring fall back for which no cash came in time."""
-    factoring = await receivable_store.lock_factoring(
+    factoring = await factoring_store.lock_factoring(
         tx.connection, UUID(timer.subject.split("/")[1])
     )
     if factoring.held_by:
@@ -304,71 +245,36 @@ async def fall_back(tx: Transaction, factoring: Factoring, *, command: str) -> F
         TransitionRefused: It is past that.
     """
     step = FACTORING.next(factoring.state, command, subject=factoring.name)
-    cancelled = await receivable_store.update_factoring(
+    cancelled = await factoring_store.update_factoring(
         tx.connection, replace(factoring, state=step.target, held_by=""), at=tx.now
     )
     await tx.cancel_timers(factoring.name, kind=EXPIRY)
-    await receivable_store.end_assignments(tx.connection, factoring.id)
-    await receivable_store.withdraw_notice(tx.connection, factoring.id, at=tx.now)
+    await factoring_store.end_assignments(tx.connection, factoring.id)
+    await factoring_store.withdraw_notice(tx.connection, factoring.id, at=tx.now)
     lines = await receivable_store.lock_of_factoring(tx.connection, factoring.id)
     held = [
         line for line in lines if line.state in (ReceivableState.OFFERED, ReceivableState.ASSIGNED)
     ]
     was_assigned = factoring.state is FactoringState.ASSIGNED
-    for line in await _advance(
+    for line in await receivable_handlers.advance(
         tx, held, "unlock", owner=factoring.lessor, registry_no="", is_free=True
     ):
         if was_assigned:
-            await tx.emit(
-                finance_events_pb2.ReceivableAssignmentCancelled(
-                    receivable=line.name,
-                    sequence=line.event_sequence,
-                    lease=line.lease,
-                    number=line.number,
-                    machine=line.machine,
-                    debtor=line.debtor,
-                    owner=line.owner,
-                    factoring=factoring.name,
-                )
-            )
+            await tx.emit(receivable_events.assignment_cancelled(line, factoring))
     return cancelled
 
 
 async def settle_if_collected(tx: Transaction, factoring_id: UUID) -> None:
     """Close a funded factoring once every instalment of it is paid."""
-    factoring = await receivable_store.lock_factoring(tx.connection, factoring_id)
+    factoring = await factoring_store.lock_factoring(tx.connection, factoring_id)
     lines = await receivable_store.lock_of_factoring(tx.connection, factoring_id)
     if factoring.state is not FactoringState.FUNDED:
         return
     if all(line.state is ReceivableState.SETTLED for line in lines):
         step = FACTORING.next(factoring.state, "settle", subject=factoring.name)
-        await receivable_store.update_factoring(
+        await factoring_store.update_factoring(
             tx.connection, replace(factoring, state=step.target), at=tx.now
         )
-
-
-async def _lock_run(
-    tx: Transaction,
-    lease: str,
-    *,
-    from_number: int,
-    to_number: int,
-    party: str,
-    as_debtor: bool,
-) -> list[Receivable]:
-    """Return a whole run of a party's receivables, locked."""
-    if to_number < from_number:
-        raise InvalidArgument("to_number", f"must not be below from_number, {from_number}")
-    run = [
-        line
-        for line in await receivable_store.lock_run(
-            tx.connection, lease, from_number=from_number, to_number=to_number
-        )
-        if party == (line.debtor if as_debtor else line.creditor)
-    ]
-    if len(run) != to_number - from_number + 1:
-        raise NotFound(f"{lease}, instalments {from_number} to {to_number}")
-    return run
 
 
 async def _check_lease(
@@ -393,7 +299,7 @@ async def _check_lease(
         facility = await facility_store.lock_facility(tx.connection, facility_id)
         facility.require_active()
         terms = policy.terms(facility.overrides)
-        owed_fen = await receivable_store.debtor_exposure_fen(tx.connection, facility.id, debtor)
+        owed_fen = await factoring_store.debtor_exposure_fen(tx.connection, facility.id, debtor)
         share_fen = owed_fen + sum(line.amount_fen for line in run)
         allowed_fen = share_of(facility.limit_fen, terms[Parameter.DEBTOR_CONCENTRATION_MAX])
         if share_fen > allowed_fen:
@@ -406,31 +312,3 @@ async def _check_lease(
                 line.name, line.number, f"of the lease is overdue by more than {days_max} days"
             )
     return terms
-
-
-async def _advance(
-    tx: Transaction,
-    lines: Sequence[Receivable],
-    command: str,
-    *,
-    owner: str | None = None,
-    registry_no: str | None = None,
-    is_free: bool = False,
-) -> list[Receivable]:
-    """Take a step with receivables of one state; counts an event where the step announces one."""
-    if not lines:
-        return []
-    steps = [RECEIVABLE.next(line.state, command, subject=line.name) for line in lines]
-    moved = [
-        replace(
-            line,
-            state=step.target,
-            owner=line.owner if owner is None else owner,
-            registry_no=line.registry_no if registry_no is None else registry_no,
-            factoring_id=None if is_free else line.factoring_id,
-        )
-        for line, step in zip(lines, steps, strict=True)
-    ]
-    return await receivable_store.update_receivables(
-        tx.connection, moved, at=tx.now, events=1 if steps[0].event else 0
-    )

@@ -13,9 +13,9 @@ from services.finance import (
     clients,
     draw_store,
     factoring_handlers,
-    messages,
+    factoring_store,
     payment_handlers,
-    receivable_store,
+    receivable_messages,
 )
 from services.finance.draw_model import Draw, DrawState
 from services.finance.factoring_handlers import RETURN
@@ -62,14 +62,14 @@ async def _note_assignment(tx: Transaction, saga: Saga) -> None:
 
 async def _hold_draw(tx: Transaction, saga: Saga) -> None:
     """Let nobody else pay on the draw whose payoff is about to be part of the posting."""
-    factoring = await receivable_store.lock_factoring(tx.connection, _factoring_id(saga))
+    factoring = await factoring_store.lock_factoring(tx.connection, _factoring_id(saga))
     for draw in await draw_store.lock_live_draws(tx.connection, factoring.machine):
         if draw.borrower != factoring.lessor:
             continue
         draw.require_idle(but=saga.name)
         draw.require_outstanding()
         await payment_handlers.hold(tx, draw, by=saga.name)
-        await receivable_store.update_factoring(
+        await factoring_store.update_factoring(
             tx.connection, replace(factoring, draw_id=draw.id), at=tx.now
         )
         return  # one lien on a machine at a time, so one draw
@@ -131,7 +131,7 @@ async def _release_lien(runtime: Runtime, saga: Saga) -> Facts:
 
 
 async def _let_go(tx: Transaction, saga: Saga) -> None:
-    factoring = await receivable_store.lock_factoring(tx.connection, _factoring_id(saga))
+    factoring = await factoring_store.lock_factoring(tx.connection, _factoring_id(saga))
     if factoring.draw_id is not None:
         await payment_handlers.let_go(tx, factoring.draw_id)
     await factoring_handlers.hold(tx, factoring, by="")
@@ -139,14 +139,14 @@ async def _let_go(tx: Transaction, saga: Saga) -> None:
 
 async def _give_up(tx: Transaction, saga: Saga, _refusal: DomainError) -> None:
     """Leave the factoring where it stands: offered, or assigned and waiting for cash."""
-    factoring = await receivable_store.lock_factoring(tx.connection, _factoring_id(saga))
+    factoring = await factoring_store.lock_factoring(tx.connection, _factoring_id(saga))
     if factoring.draw_id is not None:
         await payment_handlers.let_go(tx, factoring.draw_id)
     await factoring_handlers.hold(tx, replace(factoring, draw_id=None), by="")
 
 
 async def _answer(tx: Transaction, saga: Saga) -> Message:
-    return messages.factoring(await _read(tx.connection, saga))
+    return receivable_messages.factoring(await _read(tx.connection, saga))
 
 
 async def _return(runtime: Runtime, saga: Saga) -> Facts:
@@ -160,7 +160,7 @@ async def _return(runtime: Runtime, saga: Saga) -> Facts:
 
 
 async def _fall_back(tx: Transaction, saga: Saga) -> None:
-    factoring = await receivable_store.lock_factoring(tx.connection, _factoring_id(saga))
+    factoring = await factoring_store.lock_factoring(tx.connection, _factoring_id(saga))
     await factoring_handlers.fall_back(tx, factoring, command="return")
 
 
@@ -178,7 +178,7 @@ async def _plan(
 
 
 async def _read(connection: Connection, saga: Saga) -> Factoring:
-    return await receivable_store.get_factoring(connection, _factoring_id(saga))
+    return await factoring_store.get_factoring(connection, _factoring_id(saga))
 
 
 def _factoring_id(saga: Saga) -> UUID:

@@ -5,11 +5,10 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
-from ironloop.finance.v1 import finance_events_pb2, finance_pb2
+from ironloop.finance.v1 import finance_events_pb2
 
-from services.finance import facility_store, offer_store, policy_store
+from services.finance import facility_store, offer_events, offer_store, policy_store
 from services.finance.errors import LienFound
-from services.finance.facility_model import Facility
 from services.finance.lifecycle import OFFER
 from services.finance.offer_model import (
     Appraisal,
@@ -20,7 +19,6 @@ from services.finance.offer_model import (
     decide,
 )
 from services.finance.policy_model import Parameter
-from services.kit import wire
 from services.kit.errors import DomainError, InvalidArgument, NotFound
 from services.kit.etags import check_etag
 from services.kit.ids import name, new_id
@@ -192,36 +190,19 @@ async def _move(tx: Transaction, offer: Offer, command: str) -> Offer:
     else:
         await tx.cancel_timers(moved.name, kind=EXPIRY)
     if step.event is finance_events_pb2.OfferMade:
-        await tx.emit(_made(moved))
+        await tx.emit(offer_events.made(moved))
     elif step.event is finance_events_pb2.OfferAccepted:
-        await tx.emit(_accepted(moved))
+        await tx.emit(offer_events.accepted(moved))
     elif step.event is finance_events_pb2.OfferLapsed:
-        await tx.emit(_lapsed(moved))
+        await tx.emit(offer_events.lapsed(moved))
     return moved
 
 
-async def mark_drawn(
-    tx: Transaction, offer_id: UUID, facility: Facility, *, draw: str, lien: str
-) -> Offer:
+async def mark_drawn(tx: Transaction, offer_id: UUID, *, draw: str, lien: str) -> Offer:
     """Note that an offer's money is paid."""
     offer = await offer_store.lock_offer(tx.connection, offer_id)
     moved = await _move(tx, offer, "draw")
-    assert moved.decision is not None
-    assert moved.appraisal is not None
-    await tx.emit(
-        finance_events_pb2.OfferDrawn(
-            offer=moved.name,
-            sequence=moved.event_sequence,
-            machine=moved.wish.machine,
-            funder=moved.funder,
-            borrower=moved.borrower,
-            draw=draw,
-            amount=wire.money(moved.decision.amount_fen),
-            nominal_rate=wire.decimal(facility.nominal_rate),
-            lien=lien,
-            valuation=moved.appraisal.valuation,
-        )
-    )
+    await tx.emit(offer_events.drawn(moved, draw=draw, lien=lien))
     return moved
 
 
@@ -229,53 +210,4 @@ async def mark_repaid(tx: Transaction, offer_id: UUID, *, draw: str) -> None:
     """Note that an offer's draw is paid back to the last fen."""
     offer = await offer_store.lock_offer(tx.connection, offer_id)
     moved = await _move(tx, offer, "repay")
-    await tx.emit(
-        finance_events_pb2.OfferRepaid(
-            offer=moved.name,
-            sequence=moved.event_sequence,
-            machine=moved.wish.machine,
-            funder=moved.funder,
-            borrower=moved.borrower,
-            draw=draw,
-        )
-    )
-
-
-def _made(offer: Offer) -> finance_events_pb2.OfferMade:
-    assert offer.decision is not None
-    assert offer.appraisal is not None
-    return finance_events_pb2.OfferMade(
-        offer=offer.name,
-        sequence=offer.event_sequence,
-        machine=offer.wish.machine,
-        funder=offer.funder,
-        borrower=offer.borrower,
-        amount=wire.money(offer.decision.amount_fen),
-        nominal_rate=wire.decimal(offer.nominal_rate),
-        loan_to_fmv=wire.decimal(offer.decision.loan_to_fmv),
-        valuation=offer.appraisal.valuation,
-        policy_version=offer.decision.policy_version,
-    )
-
-
-def _accepted(offer: Offer) -> finance_events_pb2.OfferAccepted:
-    assert offer.decision is not None
-    return finance_events_pb2.OfferAccepted(
-        offer=offer.name,
-        sequence=offer.event_sequence,
-        machine=offer.wish.machine,
-        funder=offer.funder,
-        borrower=offer.borrower,
-        amount=wire.money(offer.decision.amount_fen),
-    )
-
-
-def _lapsed(offer: Offer) -> finance_events_pb2.OfferLapsed:
-    return finance_events_pb2.OfferLapsed(
-        offer=offer.name,
-        sequence=offer.event_sequence,
-        machine=offer.wish.machine,
-        funder=offer.funder,
-        borrower=offer.borrower,
-        state=wire.enum_number(finance_pb2.OfferState, offer.state, prefix="OFFER_STATE_"),
-    )
+    await tx.emit(offer_events.repaid(moved, draw=draw))

@@ -4,13 +4,11 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from ironloop.finance.v1 import finance_events_pb2
-
 from services.finance import (
+    draw_events,
     draw_handlers,
     draw_store,
     facility_store,
-    messages,
     offer_handlers,
 )
 from services.finance.draw_model import Draw, DrawState
@@ -24,7 +22,6 @@ from services.finance.payment_model import (
     quote,
     repay,
 )
-from services.kit import wire
 from services.kit.calendar import CHINA
 from services.kit.clock import business_date
 from services.kit.connection import Connection
@@ -159,17 +156,7 @@ async def record_payment(
         at=tx.now,
         events=1,
     )
-    await tx.emit(
-        finance_events_pb2.DrawPaid(
-            draw=paid.name,
-            sequence=paid.event_sequence,
-            machine=paid.machine,
-            funder=paid.funder,
-            borrower=paid.borrower,
-            payment=messages.payment(payment),
-            outstanding=wire.money(paid.outstanding_fen),
-        )
-    )
+    await tx.emit(draw_events.paid(paid, payment))
     await draw_handlers.age(tx, await draw_handlers.assess(tx, paid), done.lines)
     if done.is_last:
         await offer_handlers.mark_repaid(tx, paid.offer_id, draw=paid.name)

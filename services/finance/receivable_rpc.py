@@ -10,7 +10,9 @@ from services.finance import (
     clients,
     factoring_handlers,
     factoring_saga,
-    messages,
+    factoring_store,
+    receivable_handlers,
+    receivable_messages,
     receivable_store,
 )
 from services.finance.lifecycle import RECEIVABLE
@@ -43,7 +45,7 @@ class ReceivableRpc(receivables_pb2_grpc.ReceivableServiceServicer):
             )
         if found is None:
             raise NotFound(request.name)
-        return messages.receivable(found)
+        return receivable_messages.receivable(found)
 
     async def ListReceivables(
         self, request: receivables_pb2.ListReceivablesRequest, context: Any
@@ -65,7 +67,7 @@ class ReceivableRpc(receivables_pb2_grpc.ReceivableServiceServicer):
             )
         kept, token = self._pages.cut(request, page, rows, key=lambda row: (row.lease, row.number))
         return receivables_pb2.ListReceivablesResponse(
-            receivables=[messages.receivable(row) for row in kept], next_page_token=token
+            receivables=[receivable_messages.receivable(row) for row in kept], next_page_token=token
         )
 
     async def ConfirmReceivables(
@@ -75,7 +77,7 @@ class ReceivableRpc(receivables_pb2_grpc.ReceivableServiceServicer):
         debtor = principal().require_party()
 
         async def work(tx: Transaction) -> receivables_pb2.ConfirmReceivablesResponse:
-            confirmed = await factoring_handlers.confirm_receivables(
+            confirmed = await receivable_handlers.confirm_receivables(
                 tx,
                 request.lease,
                 from_number=request.from_number,
@@ -83,7 +85,7 @@ class ReceivableRpc(receivables_pb2_grpc.ReceivableServiceServicer):
                 debtor=debtor,
             )
             return receivables_pb2.ConfirmReceivablesResponse(
-                receivables=[messages.receivable(line) for line in confirmed]
+                receivables=[receivable_messages.receivable(line) for line in confirmed]
             )
 
         return await self._commands.run(request, work)
@@ -114,7 +116,7 @@ class ReceivableRpc(receivables_pb2_grpc.ReceivableServiceServicer):
         await clients.require_party(self._runtime, request.funder)
 
         async def work(tx: Transaction) -> receivables_pb2.Factoring:
-            return messages.factoring(
+            return receivable_messages.factoring(
                 await factoring_handlers.offer_factoring(
                     tx,
                     request.lease,
@@ -137,12 +139,12 @@ class ReceivableRpc(receivables_pb2_grpc.ReceivableServiceServicer):
         """Return a factoring."""
         factoring_id = parse_name(request.name, "factorings")
         async with self._database.read() as connection:
-            found = await receivable_store.find_factoring(
+            found = await factoring_store.find_factoring(
                 connection, factoring_id, viewer=principal()
             )
         if found is None:
             raise NotFound(request.name)
-        return messages.factoring(found)
+        return receivable_messages.factoring(found)
 
     async def ListFactorings(
         self, request: receivables_pb2.ListFactoringsRequest, context: Any
@@ -150,7 +152,7 @@ class ReceivableRpc(receivables_pb2_grpc.ReceivableServiceServicer):
         """List factorings, the newest first."""
         page = self._pages.open(request)
         async with self._database.read() as connection:
-            rows = await receivable_store.list_factorings(
+            rows = await factoring_store.list_factorings(
                 connection,
                 viewer=principal(),
                 state=wire.enum_name(
@@ -165,7 +167,7 @@ class ReceivableRpc(receivables_pb2_grpc.ReceivableServiceServicer):
             request, page, rows, key=lambda row: (row.create_time, row.id)
         )
         return receivables_pb2.ListFactoringsResponse(
-            factorings=[messages.factoring(row) for row in kept], next_page_token=token
+            factorings=[receivable_messages.factoring(row) for row in kept], next_page_token=token
         )
 
     async def AcceptFactoring(
@@ -189,7 +191,7 @@ class ReceivableRpc(receivables_pb2_grpc.ReceivableServiceServicer):
 
         async def work(tx: Transaction) -> receivables_pb2.Factoring:
             factoring_id = parse_name(request.name, "factorings")
-            return messages.factoring(
+            return receivable_messages.factoring(
                 await factoring_handlers.cancel_factoring(tx, factoring_id, party=party)
             )
 
@@ -201,7 +203,7 @@ class ReceivableRpc(receivables_pb2_grpc.ReceivableServiceServicer):
         """List notices of assignment, the newest first."""
         page = self._pages.open(request)
         async with self._database.read() as connection:
-            rows = await receivable_store.list_notices(
+            rows = await factoring_store.list_notices(
                 connection,
                 viewer=principal(),
                 lease=request.lease or None,
@@ -212,7 +214,7 @@ class ReceivableRpc(receivables_pb2_grpc.ReceivableServiceServicer):
             request, page, rows, key=lambda row: (row.create_time, row.id)
         )
         return receivables_pb2.ListAssignmentNoticesResponse(
-            notices=[messages.notice(row) for row in kept], next_page_token=token
+            notices=[receivable_messages.notice(row) for row in kept], next_page_token=token
         )
 
     async def _refuse(self, receivable: str, command: str) -> receivables_pb2.Receivable:

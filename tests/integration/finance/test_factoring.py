@@ -239,7 +239,7 @@ async def test_an_offer_taken_back_frees_its_instalments(factoring: Lending) -> 
             await accept(funder, offer)
 
 
-async def test_only_what_is_confirmed_ahead_and_in_one_piece_is_sold(factoring: Lending) -> None:
+async def test_only_what_is_confirmed_and_in_one_piece_is_sold(factoring: Lending) -> None:
     rental = await Rental.begin(factoring)
     funder = await factoring.funder()
     await rental.confirm(2, 4)
@@ -254,11 +254,6 @@ async def test_only_what_is_confirmed_ahead_and_in_one_piece_is_sold(factoring: 
         await rental.offer(rental.lessee, 2, 3)
     with refused("INVALID_FIELD"):
         await rental.offer(funder, 2, 3, nominal_rate=wire.decimal(Decimal("0.5")))
-    await rental.confirm(1, 6)
-    first = (await rental.receivables())[0]
-    await factoring.world.advance_to(wire.to_date(first.due_date, field="due_date"))
-    with refused("RECEIVABLE_NOT_ELIGIBLE"):
-        await rental.offer(funder, 1, 4)
 
 
 async def test_one_debtor_is_at_most_a_quarter_of_a_facility(factoring: Lending) -> None:
