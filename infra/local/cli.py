@@ -74,6 +74,8 @@ def _down() -> int:
 def _status() -> int:
     from infra.local import report, stack  # noqa: PLC0415
 
+    if not stack.is_up() and (ended := stack.crash_report()):
+        print(ended, file=sys.stderr)
     return report.print_status(stack.running_stack())
 
 

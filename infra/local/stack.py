@@ -21,13 +21,18 @@ def running_stack() -> Stack:
     """Return the stack that runs.
 
     Raises:
-        StartFailed: None does; the message says how the last one ended, where it ended by itself.
+        StartFailed: None does; the message says what ended the last one, where it ended by itself.
     """
     stack = read_stack()
     if lock_holder() is None or stack is None:
-        crash = paths.CRASH_FILE.read_text() if paths.CRASH_FILE.exists() else ""
-        raise StartFailed(f"{crash}the stack does not run; start it: make up")
+        ended = "".join(crash_report().splitlines(keepends=True)[:1])
+        raise StartFailed(f"{ended}the stack does not run; start it: make up")
     return stack
+
+
+def crash_report() -> str:
+    """Return how the last stack ended by itself, with the last log lines, or ""."""
+    return paths.CRASH_FILE.read_text() if paths.CRASH_FILE.exists() else ""
 
 
 def is_up() -> bool:
@@ -97,7 +102,7 @@ def _wait_until_serving(supervisor: "subprocess.Popen[bytes]") -> Stack:
     while stack is None or waiting:
         if supervisor.poll() is not None or stack is None:
             supervisor.wait(DOWN_WITHIN_S)
-            raise StartFailed(paths.CRASH_FILE.read_text() if paths.CRASH_FILE.exists() else "")
+            raise StartFailed(crash_report())
         for name, address in list(waiting.items()):
             if health_of(address) == "SERVING":
                 del waiting[name]
