@@ -12,10 +12,10 @@ from services.kit.runtime import Runtime
 from services.kit.service import Room, ServiceDefinition
 from services.marketplace import (
     consumers,
+    custody_handlers,
     listing_events,
     listing_handlers,
     machine_events,
-    machine_handlers,
     offer_handlers,
     publishing_sagas,
 )
@@ -47,7 +47,7 @@ DEFINITION = ServiceDefinition(
     consumes=consumers.CONSUMES,
     sagas=(publishing_sagas.PUBLISHING, publishing_sagas.RENEWING),
     timers={
-        machine_handlers.RESERVATION_TIMER: machine_handlers.expire_reservation,
+        custody_handlers.RESERVATION_TIMER: custody_handlers.expire_reservation,
         publishing_sagas.GUIDE_TIMER: publishing_sagas.renew_guide,
         EXPIRY_TIMER: listing_handlers.expire_listing,
         offer_handlers.OFFER_TIMER: offer_handlers.expire_offer,

@@ -4,8 +4,9 @@ from ironloop.marketplace.v1 import marketplace_events_pb2 as events
 
 from services.kit.lifecycle import Lifecycle, Transition
 from services.marketplace.consent_model import ConsentState
-from services.marketplace.listing_model import ListingState, OfferState
+from services.marketplace.listing_model import ListingState
 from services.marketplace.machine_model import Custody, LienState, MachineLifecycle
+from services.marketplace.offer_model import OfferState
 
 _NO_LIENS = "no lien is active"
 _SAME_HOLD = "the reference is the reservation's"

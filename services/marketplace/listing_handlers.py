@@ -18,6 +18,7 @@ from services.kit.principals import Principal
 from services.kit.timers import Timer
 from services.kit.transaction import Transaction
 from services.marketplace import (
+    inspection_store,
     lien_store,
     listing_events,
     listing_store,
@@ -107,7 +108,7 @@ async def get_listing(
     listing = await listing_store.find_listing(connection, listing_id) if seen else None
     if listing is None:
         raise NotFound(name("listings", listing_id))
-    inspections = await listing_store.last_inspections(connection, [listing_id])
+    inspections = await inspection_store.last_inspections(connection, [listing_id])
     return seen_by(listing, viewer), inspections.get(listing_id)
 
 
@@ -256,7 +257,7 @@ async def record_inspection(
         notes=notes,
         create_time=tx.now,
     )
-    await listing_store.insert_inspection(tx.connection, inspection)
+    await inspection_store.insert_inspection(tx.connection, inspection)
     saved = await listing_store.update_listing(
         tx.connection, listing.moved(step.target).shows(machine), at=tx.now, announced=True
     )

@@ -1,6 +1,6 @@
-"""Listings: what a seller writes, what an inspection and a valuation add, and offers for it."""
+"""Listings: what a seller writes, and what an inspection and a valuation add."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -22,9 +22,6 @@ from services.marketplace.machine_model import Machine
 
 PUBLISHED_FOR = timedelta(days=90)
 REPORT_DAYS_MAX = 90
-OFFER_GOOD_FOR = timedelta(days=7)
-OFFER_GOOD_FOR_MAX = timedelta(days=30)
-ACCEPTED_OFFER_HOLDS = timedelta(days=3)  # long enough to place an order, short for the seller
 RATIO_STEP = Decimal("0.0001")
 ISSUED, IN_REVIEW, REVOKED = "ISSUED", "IN_REVIEW", "REVOKED"  # states of a valuation
 GUIDE_GOOD_FOR = timedelta(days=30)  # as long as a valuation is
@@ -70,17 +67,6 @@ class ConditionGrade(StrEnum):
     GOOD = "GOOD"
     FAIR = "FAIR"
     POOR = "POOR"
-
-
-class OfferState(StrEnum):
-    """Where an offer stands."""
-
-    OPEN = "OPEN"
-    ACCEPTED = "ACCEPTED"
-    REJECTED = "REJECTED"
-    WITHDRAWN = "WITHDRAWN"
-    EXPIRED = "EXPIRED"
-    ORDERED = "ORDERED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,27 +214,6 @@ class Listing:
         return replace(self, machine=listed(machine))
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A buyer's offer for a listing."""
-
-    id: UUID
-    version: int
-    listing_id: UUID
-    buyer: str
-    amount_fen: int
-    state: OfferState
-    expire_time: datetime
-    listing_sequence: int
-    create_time: datetime
-    update_time: datetime
-
-    @property
-    def name(self) -> str:
-        """Return its resource name, "offers/<uuid>"."""
-        return name("offers", self.id)
-
-
 def guide_to_json(guide: Guide) -> dict[str, Any]:
     """Return a guide as it is kept in rows."""
     return asdict(guide) | {
@@ -351,43 +316,3 @@ def check_ask(listing: Listing) -> None:
     ask_fen = listing.content.ask_fen
     if not low_fen <= ask_fen <= high_fen and not listing.content.price_override_reason.strip():
         raise AskOutOfRange(listing.name, ask_fen, low_fen=low_fen, high_fen=high_fen)
-
-
-def search_terms(*texts: str) -> list[str]:
-    """Return the words of texts as search keeps them: Latin words whole, Chinese in pairs.
-
-    A run of Chinese characters gives each character and each pair of neighbours, so that any part
-    of it is found without a dictionary.
-    """
-    terms: set[str] = set()
-    for word in _words(texts):
-        if word.isascii():
-            terms.add(word)
-        else:
-            terms.update(word, (word[place : place + 2] for place in range(len(word) - 1)))
-    return sorted(terms)
-
-
-def query_terms(text: str) -> list[str]:
-    """Return the terms that all must stand in what a search for `text` finds."""
-    terms: set[str] = set()
-    for word in _words([text]):
-        if word.isascii() or len(word) == 1:
-            terms.add(word)
-        else:
-            terms.update(word[place : place + 2] for place in range(len(word) - 1))
-    return sorted(terms)
-
-
-def _words(texts: Sequence[str]) -> list[str]:
-    """Split texts into lower-case runs of ASCII letters and digits, or of other letters."""
-    words: list[str] = []
-    run = ""
-    for character in " ".join(texts).casefold():
-        if not character.isalnum():
-            words, run = [*words, run] if run else words, ""
-        elif run and run[-1].isascii() != character.isascii():
-            words, run = [*words, run], character
-        else:
-            run += character
-    return [*words, run] if run else words

@@ -28,6 +28,7 @@ from services.marketplace import (
     import_handlers,
     import_model,
     import_wire,
+    inspection_store,
     listing_handlers,
     listing_store,
     offer_handlers,
@@ -38,7 +39,7 @@ from services.marketplace import (
 )
 from services.marketplace.consent_model import TEXTS
 from services.marketplace.lifecycle import LISTING
-from services.marketplace.listing_model import Listing, ListingOrder, query_terms, seen_by
+from services.marketplace.listing_model import Listing, ListingOrder, seen_by
 from services.marketplace.listing_wire import (
     consent_text_to_wire,
     consent_to_wire,
@@ -52,6 +53,7 @@ from services.marketplace.listing_wire import (
     purpose_of,
 )
 from services.marketplace.machine_wire import class_of, hours_from_wire
+from services.marketplace.search_words import query_terms
 
 
 class ListingRpc(listings_pb2_grpc.ListingServiceServicer):
@@ -254,7 +256,7 @@ class ListingRpc(listings_pb2_grpc.ListingServiceServicer):
         (after,) = page.after or (None,)
         async with self._database.read() as connection:
             await listing_handlers.get_listing(connection, listing_id, viewer=principal())
-            rows = await listing_store.list_inspections(
+            rows = await inspection_store.list_inspections(
                 connection, listing_id, after=after, limit=page.limit + 1
             )
         kept, token = self._pages.cut(request, page, rows, key=lambda row: (row.id,))
@@ -547,10 +549,10 @@ def _fen(
 
 async def _whole(tx: Transaction, listing: Listing) -> listings_pb2.Listing:
     """Return a listing as whoever changed it sees it."""
-    inspections = await listing_store.last_inspections(tx.connection, [listing.id])
+    inspections = await inspection_store.last_inspections(tx.connection, [listing.id])
     return listing_to_wire(seen_by(listing, principal()), inspections.get(listing.id))
 
 
 async def _seen(connection: Connection, rows: Sequence[Listing]) -> list[listings_pb2.Listing]:
-    inspections = await listing_store.last_inspections(connection, [row.id for row in rows])
+    inspections = await inspection_store.last_inspections(connection, [row.id for row in rows])
     return [listing_to_wire(seen_by(row, principal()), inspections.get(row.id)) for row in rows]

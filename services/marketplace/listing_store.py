@@ -1,19 +1,16 @@
-"""All SQL of listings and their inspections; search has a file of its own."""
+"""All SQL of listings but search, which has a file of its own."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from services.kit.connection import Connection, Row
 from services.kit.principals import Principal
 from services.marketplace.listing_model import (
-    ConditionGrade,
     Content,
     Document,
-    Inspection,
     LienDisclosure,
     ListedMachine,
     Listing,
@@ -22,8 +19,8 @@ from services.marketplace.listing_model import (
     Sale,
     guide_from_json,
     guide_to_json,
-    search_terms,
 )
+from services.marketplace.search_words import search_terms
 
 
 async def insert_listing(connection: Connection, listing: Listing) -> bool:
@@ -265,59 +262,6 @@ async def list_submitted(
     return [to_listing(row) for row in rows]
 
 
-async def insert_inspection(connection: Connection, inspection: Inspection) -> None:
-    """Write an inspection; it never changes."""
-    await connection.execute(
-        """
-        insert into inspection
-            (id, listing_id, machine_id, inspector_party, inspector, inspected_on, grade,
-             hours_meter, report, notes, create_time)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-        """,
-        inspection.id,
-        inspection.listing_id,
-        inspection.machine_id,
-        inspection.inspector_party,
-        inspection.inspector,
-        inspection.inspected_on,
-        inspection.grade,
-        inspection.hours_meter,
-        asdict(inspection.report),
-        inspection.notes,
-        inspection.create_time,
-    )
-
-
-async def last_inspections(
-    connection: Connection, listing_ids: Sequence[UUID]
-) -> dict[UUID, Inspection]:
-    """Return the latest inspection of each listing that has one."""
-    rows = await connection.fetch(
-        """
-        select distinct on (listing_id) * from inspection
-        where listing_id = any ($1::uuid[]) order by listing_id, id desc
-        """,
-        listing_ids,
-    )
-    return {row["listing_id"]: _inspection(row) for row in rows}
-
-
-async def list_inspections(
-    connection: Connection, listing_id: UUID, *, after: UUID | None, limit: int
-) -> list[Inspection]:
-    """Return a listing's inspections, the newest first, after an id."""
-    rows = await connection.fetch(
-        """
-        select * from inspection where listing_id = $1 and ($2::uuid is null or id < $2)
-        order by id desc limit $3
-        """,
-        listing_id,
-        after,
-        limit,
-    )
-    return [_inspection(row) for row in rows]
-
-
 def to_listing(row: Row) -> Listing:
     """Return a listing from its row."""
     return Listing(
@@ -373,14 +317,3 @@ def _disclosure(disclosure: LienDisclosure | None) -> dict[str, Any] | None:
 def _terms_of(listing: Listing) -> list[str]:
     machine, content = listing.machine, listing.content
     return search_terms(machine.make, machine.model, content.region, content.description)
-
-
-def _inspection(row: Row) -> Inspection:
-    return Inspection(
-        **{
-            **row,
-            "grade": ConditionGrade(row["grade"]),
-            "hours_meter": Decimal(row["hours_meter"]),
-            "report": Document(**row["report"]),
-        }
-    )

@@ -21,10 +21,9 @@ from services.marketplace.listing_model import (
     LienDisclosure,
     Listing,
     ListingFormat,
-    Offer,
-    OfferState,
 )
 from services.marketplace.machine_wire import class_number, hours_to_wire
+from services.marketplace.offer_model import Offer, OfferState
 
 _BUILT_FORMATS = frozenset({ListingFormat.FIXED, ListingFormat.OFFER})
 

@@ -5,7 +5,6 @@ A machine is locked before any listing of it, so that commands cannot wait for o
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
 from uuid import UUID
 
 from ironloop.options.v1 import options_pb2
@@ -13,15 +12,13 @@ from ironloop.options.v1 import options_pb2
 from services.kit.connection import Connection
 from services.kit.errors import NotFound
 from services.kit.etags import check_etag
-from services.kit.ids import name, new_id, parse_name
+from services.kit.ids import name, new_id
 from services.kit.principals import Principal
-from services.kit.timers import Timer
 from services.kit.transaction import Transaction
-from services.marketplace import lien_store, machine_events, machine_store
+from services.marketplace import history_store, lien_store, machine_events, machine_store
 from services.marketplace.errors import (
     CustodyHeld,
     HeldByOther,
-    InstantOutOfRange,
     LiensActive,
     MachineExists,
     MachineScrapped,
@@ -29,7 +26,7 @@ from services.marketplace.errors import (
     UnknownMaskPath,
 )
 from services.marketplace.identity import Identity
-from services.marketplace.lifecycle import CUSTODY, MACHINE, hand_over_command
+from services.marketplace.lifecycle import MACHINE
 from services.marketplace.listing_closing import withdraw_from_trade
 from services.marketplace.machine_model import (
     Custody,
@@ -37,14 +34,11 @@ from services.marketplace.machine_model import (
     Lien,
     Machine,
     MachineLifecycle,
-    Reservation,
     check_build_year,
     new_machine,
     seen_by,
 )
 
-RESERVATION_TIMER = "machine_reservation"
-RESERVED_FOR_MAX = timedelta(days=400)  # longer than any order or lease application stays open
 MASK_PATHS = ("model", "equipment_class", "build_year", "hours_meter", "replacement_cost")
 
 _SCRAPPABLE = frozenset({Custody.AVAILABLE, Custody.IN_SHOP})
@@ -130,7 +124,7 @@ async def update_machine(
     if only_has and set(paths) != {"hours_meter"}:
         raise NotTitleHolder(machine.name, viewer.party)
     check_etag(etag, machine.version)
-    _check_in_trade(machine)
+    check_in_trade(machine)
     fields = {"replacement_cost_fen" if p == "replacement_cost" else p for p in paths}
     changed = replace(machine.facts, **{field: getattr(facts, field) for field in fields})
     check_build_year(changed.build_year, today=tx.today, field="build_year")
@@ -181,116 +175,9 @@ async def remanufacture(tx: Transaction, machine_id: UUID, *, command: str) -> M
     Raises:
         NotFound, TransitionRefused: As they say.
     """
-    machine = await _locked(tx, machine_id)
+    machine = await lock_machine(tx, machine_id)
     step = MACHINE.next(machine.lifecycle, command, subject=machine.name)
     return await _change_lifecycle(tx, machine, step.target)
-
-
-async def reserve_machine(
-    tx: Transaction, machine_id: UUID, *, reference: str, party: str, expire_time: datetime
-) -> Machine:
-    """Hold a machine until an instant; under the same reference the instant moves.
-
-    Raises:
-        NotFound, MachineScrapped: As they say.
-        TransitionRefused: It is held otherwise.
-        InstantOutOfRange: The instant is not ahead, or more than 400 days.
-    """
-    latest = tx.now + RESERVED_FOR_MAX
-    if not tx.now < expire_time <= latest:
-        raise InstantOutOfRange("expire_time", after=tx.now, until=latest)
-    machine = await _locked(tx, machine_id)
-    held = machine.reservation
-    if held and (held.reference, held.party) == (reference, party):
-        if held.expire_time in {None, expire_time}:
-            return machine
-        machine = replace(machine, reservation=replace(held, expire_time=expire_time))
-        machine = await machine_store.update_machine(tx.connection, machine, at=tx.now)
-        await tx.emit(machine_events.custody_changed(machine, before=machine, reference=reference))
-    else:
-        machine = await reserve(tx, machine, Reservation(reference, party, expire_time))
-    await tx.set_timer(
-        RESERVATION_TIMER,
-        machine.name,
-        due_at=expire_time,
-        payload={"reference": reference},
-    )
-    return machine
-
-
-async def reserve(tx: Transaction, machine: Machine, reservation: Reservation) -> Machine:
-    """Hold a locked machine.
-
-    Raises:
-        MachineScrapped, TransitionRefused: It is out of trade, or held.
-    """
-    _check_in_trade(machine)
-    step = CUSTODY.next(machine.custody, "reserve", subject=machine.name)
-    held = machine.held_as(step.target, reservation=reservation)
-    return await _change_custody(tx, machine, held, reference=reservation.reference)
-
-
-async def release_machine(tx: Transaction, machine_id: UUID, *, reference: str) -> Machine:
-    """End the reservation under a reference; without one nothing changes.
-
-    Raises:
-        NotFound: There is no such machine.
-    """
-    return await release(tx, await _locked(tx, machine_id), reference=reference)
-
-
-async def release(tx: Transaction, machine: Machine, *, reference: str) -> Machine:
-    """End the reservation of a locked machine under a reference; without one nothing changes."""
-    if machine.reservation is None or machine.reservation.reference != reference:
-        return machine
-    step = CUSTODY.next(machine.custody, "release", subject=machine.name)
-    await tx.cancel_timers(machine.name, kind=RESERVATION_TIMER)
-    free = machine.held_as(step.target)
-    return await _change_custody(tx, machine, free, reference=reference)
-
-
-async def expire_reservation(tx: Transaction, timer: Timer) -> None:
-    """Free a machine whose reservation has run out."""
-    machine = await machine_store.lock_machine(tx.connection, parse_name(timer.subject, "machines"))
-    reference = timer.payload["reference"]
-    held = machine.reservation if machine else None
-    if machine is None or held is None or held.reference != reference:
-        return
-    step = CUSTODY.next(machine.custody, "expire", subject=machine.name)
-    await _change_custody(tx, machine, machine.held_as(step.target), reference=reference)
-
-
-async def hand_over(
-    tx: Transaction, machine_id: UUID, *, custody: Custody, custodian: str, reference: str
-) -> Machine:
-    """Hand a machine over to a custodian, into a custody; done before under it, nothing changes.
-
-    Raises:
-        NotFound, MachineScrapped, TransitionRefused: As they say.
-        HeldByOther: It is reserved, or out on lease, under another reference.
-    """
-    machine = await _locked(tx, machine_id)
-    _check_in_trade(machine)
-    present = await machine_store.last_custody(tx.connection, machine_id)
-    asked = (custody, custodian, reference)
-    if (present.custody, present.holder, present.reference) == asked:
-        return machine
-    step = CUSTODY.next(machine.custody, hand_over_command(custody), subject=machine.name)
-    _check_holds(machine, custody, reference)
-    handed = machine.held_as(
-        step.target,
-        custodian=custodian,
-        reservation=machine.reservation if custody is Custody.RESERVED else None,
-        lease_reference=_lease_after(machine, custody, reference),
-    )
-    if custodian != machine.custodian and machine.lifecycle is MachineLifecycle.REGISTERED:
-        delivery = MACHINE.next(machine.lifecycle, "deliver", subject=machine.name)
-        handed = replace(handed, lifecycle=delivery.target)
-    if machine.reservation and not handed.reservation:
-        await tx.cancel_timers(machine.name, kind=RESERVATION_TIMER)
-    if custody is Custody.ON_LEASE:
-        await withdraw_from_trade(tx, machine_id)
-    return await _change_custody(tx, machine, handed, reference=reference)
 
 
 async def transfer_title(
@@ -302,17 +189,17 @@ async def transfer_title(
         NotFound, MachineScrapped, NotTitleHolder, LiensActive: As they say.
         HeldByOther: The machine is reserved under another reference.
     """
-    machine = await _locked(tx, machine_id)
-    present = await machine_store.last_title(tx.connection, machine_id)
+    machine = await lock_machine(tx, machine_id)
+    present = await history_store.last_title(tx.connection, machine_id)
     if (present.holder, present.reference) == (to_party, reference):
         return machine
-    _check_in_trade(machine)
+    check_in_trade(machine)
     if machine.title_holder != from_party:
         raise NotTitleHolder(machine.name, from_party)
     if machine.reservation and machine.reservation.reference != reference:
         raise HeldByOther(machine.name, holder=machine.reservation.reference, asked=reference)
     await check_free_of_liens(tx, machine)
-    since = await machine_store.append_title(
+    since = await history_store.append_title(
         tx.connection, machine_id, holder=to_party, reference=reference, at=tx.now
     )
     moved = await machine_store.update_machine(
@@ -336,46 +223,26 @@ async def check_free_of_liens(tx: Transaction, machine: Machine) -> None:
         raise LiensActive(machine.name, [lien.name for lien in liens])
 
 
-async def _locked(tx: Transaction, machine_id: UUID) -> Machine:
+async def lock_machine(tx: Transaction, machine_id: UUID) -> Machine:
+    """Return a machine, locked.
+
+    Raises:
+        NotFound: There is none.
+    """
     machine = await machine_store.lock_machine(tx.connection, machine_id)
     if machine is None:
         raise NotFound(name("machines", machine_id))
     return machine
 
 
-def _check_in_trade(machine: Machine) -> None:
+def check_in_trade(machine: Machine) -> None:
+    """Check that a machine is not scrapped.
+
+    Raises:
+        MachineScrapped: It is.
+    """
     if machine.lifecycle is MachineLifecycle.SCRAPPED:
         raise MachineScrapped(machine.name)
-
-
-def _check_holds(machine: Machine, custody: Custody, reference: str) -> None:
-    """Check that whoever hands a held machine over is the one who holds it."""
-    if machine.reservation:
-        holder = machine.reservation.reference
-    elif machine.custody is Custody.IN_SHOP and custody is Custody.ON_LEASE:
-        holder = machine.lease_reference or "its workshop"
-    elif machine.lease_reference and custody is not Custody.IN_SHOP:
-        holder = machine.lease_reference
-    else:
-        return
-    if holder != reference:
-        raise HeldByOther(machine.name, holder=holder, asked=reference)
-
-
-def _lease_after(machine: Machine, custody: Custody, reference: str) -> str | None:
-    """Return the lease under which a machine is out once it is handed over."""
-    if custody in {Custody.ON_LEASE, Custody.IN_TRANSIT}:
-        return reference
-    return machine.lease_reference if custody is Custody.IN_SHOP else None
-
-
-async def _change_custody(
-    tx: Transaction, before: Machine, after: Machine, *, reference: str
-) -> Machine:
-    saved = await machine_store.update_machine(tx.connection, after, at=tx.now)
-    await machine_store.append_custody(tx.connection, saved, reference=reference)
-    await tx.emit(machine_events.custody_changed(saved, before=before, reference=reference))
-    return saved
 
 
 async def _change_lifecycle(

@@ -16,6 +16,8 @@ from services.kit.principals import principal
 from services.kit.runtime import Runtime
 from services.kit.transaction import Transaction
 from services.marketplace import (
+    custody_handlers,
+    history_store,
     import_handlers,
     import_model,
     import_wire,
@@ -156,7 +158,7 @@ class MachineRpc(machines_pb2_grpc.MachineServiceServicer):
         """Hold a machine until an instant."""
 
         async def work(tx: Transaction) -> machines_pb2.Machine:
-            machine = await machine_handlers.reserve_machine(
+            machine = await custody_handlers.reserve_machine(
                 tx,
                 parse_name(request.name, "machines"),
                 reference=request.reference,
@@ -174,7 +176,7 @@ class MachineRpc(machines_pb2_grpc.MachineServiceServicer):
 
         async def work(tx: Transaction) -> machines_pb2.Machine:
             machine_id = parse_name(request.name, "machines")
-            machine = await machine_handlers.release_machine(
+            machine = await custody_handlers.release_machine(
                 tx, machine_id, reference=request.reference
             )
             return await _whole(tx, machine)
@@ -187,7 +189,7 @@ class MachineRpc(machines_pb2_grpc.MachineServiceServicer):
         """Hand a machine over."""
 
         async def work(tx: Transaction) -> machines_pb2.Machine:
-            machine = await machine_handlers.hand_over(
+            machine = await custody_handlers.hand_over(
                 tx,
                 parse_name(request.name, "machines"),
                 custody=custody_of(request.custody),
@@ -319,7 +321,7 @@ class MachineRpc(machines_pb2_grpc.MachineServiceServicer):
         (after,) = page.after or (0,)
         async with self._database.read() as connection:
             await machine_handlers.get_owned_machine(connection, machine_id, viewer=principal())
-            rows = await machine_store.list_titles(
+            rows = await history_store.list_titles(
                 connection, machine_id, after=after, limit=page.limit + 1
             )
         kept, token = self._pages.cut(request, page, rows, key=lambda row: (row.number,))
@@ -336,7 +338,7 @@ class MachineRpc(machines_pb2_grpc.MachineServiceServicer):
         (after,) = page.after or (0,)
         async with self._database.read() as connection:
             await machine_handlers.get_owned_machine(connection, machine_id, viewer=principal())
-            rows = await machine_store.list_custodies(
+            rows = await history_store.list_custodies(
                 connection, machine_id, after=after, limit=page.limit + 1
             )
         kept, token = self._pages.cut(request, page, rows, key=lambda row: (row.number,))

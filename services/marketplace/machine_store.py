@@ -1,4 +1,4 @@
-"""All SQL of machines, their title and their custody."""
+"""All SQL of machines as they are; what they were is in `history_store`."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,7 +13,6 @@ from services.marketplace.machine_model import (
     Custody,
     EquipmentClass,
     Facts,
-    Interval,
     Machine,
     MachineLifecycle,
     Reservation,
@@ -241,122 +240,6 @@ async def update_machine(connection: Connection, machine: Machine, *, at: dateti
     return _machine(row)
 
 
-async def last_title(connection: Connection, machine_id: UUID) -> Interval:
-    """Return the present holding of a title."""
-    row = await connection.fetchrow(
-        """
-        select number, holder, reference, start_time, end_time from title_interval
-        where machine_id = $1 order by number desc limit 1
-        """,
-        machine_id,
-    )
-    assert row is not None
-    return Interval(**row)
-
-
-async def last_custody(connection: Connection, machine_id: UUID) -> Interval:
-    """Return the present custody."""
-    row = await connection.fetchrow(
-        """
-        select number, custody, holder, reference, start_time, end_time from custody_interval
-        where machine_id = $1 order by number desc limit 1
-        """,
-        machine_id,
-    )
-    assert row is not None
-    return _custody(row)
-
-
-async def append_title(
-    connection: Connection, machine_id: UUID, *, holder: str, reference: str, at: datetime
-) -> datetime:
-    """End the present holding of a locked machine's title and begin the next; return when.
-
-    Where the clock stands still the next begins a microsecond later, so that none is empty.
-    """
-    row = await connection.fetchrow(
-        """
-        update title_interval
-        set end_time = greatest($2, start_time + interval '1 microsecond')
-        where machine_id = $1 and end_time is null returning number, end_time
-        """,
-        machine_id,
-        at,
-    )
-    assert row is not None
-    await connection.execute(
-        """
-        insert into title_interval (machine_id, number, holder, reference, start_time)
-        values ($1, $2, $3, $4, $5)
-        """,
-        machine_id,
-        row["number"] + 1,
-        holder,
-        reference,
-        row["end_time"],
-    )
-    start_time: datetime = row["end_time"]
-    return start_time
-
-
-async def append_custody(connection: Connection, machine: Machine, *, reference: str) -> None:
-    """End the present custody of a locked machine and begin that in which it now is."""
-    row = await connection.fetchrow(
-        """
-        update custody_interval
-        set end_time = greatest($2, start_time + interval '1 microsecond')
-        where machine_id = $1 and end_time is null returning number, end_time
-        """,
-        machine.id,
-        machine.update_time,
-    )
-    assert row is not None
-    await connection.execute(
-        """
-        insert into custody_interval (machine_id, number, custody, holder, reference, start_time)
-        values ($1, $2, $3, $4, $5, $6)
-        """,
-        machine.id,
-        row["number"] + 1,
-        machine.custody,
-        machine.custodian,
-        reference,
-        row["end_time"],
-    )
-
-
-async def list_titles(
-    connection: Connection, machine_id: UUID, *, after: int, limit: int
-) -> list[Interval]:
-    """Return a title's history, the first holding first, after a number."""
-    rows = await connection.fetch(
-        """
-        select number, holder, reference, start_time, end_time from title_interval
-        where machine_id = $1 and number > $2 order by number limit $3
-        """,
-        machine_id,
-        after,
-        limit,
-    )
-    return [Interval(**row) for row in rows]
-
-
-async def list_custodies(
-    connection: Connection, machine_id: UUID, *, after: int, limit: int
-) -> list[Interval]:
-    """Return a custody's history, the first custody first, after a number."""
-    rows = await connection.fetch(
-        """
-        select number, custody, holder, reference, start_time, end_time from custody_interval
-        where machine_id = $1 and number > $2 order by number limit $3
-        """,
-        machine_id,
-        after,
-        limit,
-    )
-    return [_custody(row) for row in rows]
-
-
 def _row_of(machine: Machine) -> tuple[Any, ...]:
     identity, facts = machine.identity, machine.facts
     return (
@@ -419,7 +302,3 @@ def _machine(row: Row) -> Machine:
         create_time=row["create_time"],
         update_time=row["update_time"],
     )
-
-
-def _custody(row: Row) -> Interval:
-    return Interval(**{**row, "custody": Custody(row["custody"])})

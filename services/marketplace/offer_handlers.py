@@ -20,11 +20,13 @@ from services.marketplace.errors import (
 )
 from services.marketplace.lifecycle import LISTING, OFFER
 from services.marketplace.listing_model import (
+    Listing,
+    ListingFormat,
+)
+from services.marketplace.offer_model import (
     ACCEPTED_OFFER_HOLDS,
     OFFER_GOOD_FOR,
     OFFER_GOOD_FOR_MAX,
-    Listing,
-    ListingFormat,
     Offer,
     OfferState,
 )

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from services.kit.connection import Connection, Row
 from services.kit.principals import Principal
-from services.marketplace.listing_model import Offer, OfferState
+from services.marketplace.offer_model import Offer, OfferState
 
 
 async def insert_offer(connection: Connection, offer: Offer) -> None:

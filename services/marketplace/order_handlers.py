@@ -9,9 +9,9 @@ from uuid import UUID
 from services.kit.transaction import Transaction
 from services.marketplace import (
     consent_store,
+    custody_handlers,
     listing_events,
     listing_store,
-    machine_handlers,
     offer_handlers,
 )
 from services.marketplace.consent_model import ConsentPurpose, ConsentState
@@ -60,7 +60,7 @@ async def reserve_listing(tx: Transaction, listing_id: UUID, *, order: str, buye
     await tx.cancel_timers(listing.name, kind=EXPIRY_TIMER)
     if offer is not None:
         await offer_handlers.move(tx, offer, "order", sequence=held.event_sequence)
-    await machine_handlers.reserve(tx, machine, Reservation(order, buyer, None))
+    await custody_handlers.reserve(tx, machine, Reservation(order, buyer, None))
     await tx.emit(listing_events.reserved(held, sale))
     return held
 
@@ -85,7 +85,7 @@ async def release_listing(tx: Transaction, listing_id: UUID, *, order: str) -> L
     assert freed.expire_time is not None
     await tx.set_timer(EXPIRY_TIMER, listing.name, due_at=freed.expire_time)
     await offer_handlers.cancel_order(tx, freed)
-    await machine_handlers.release(tx, machine, reference=order)
+    await custody_handlers.release(tx, machine, reference=order)
     await tx.emit(listing_events.released(freed, order=order))
     return freed
 
@@ -114,7 +114,7 @@ async def complete_sale(tx: Transaction, listing_id: UUID, *, order: str) -> Lis
     sold = await listing_store.update_listing(
         tx.connection, listing.moved(step.target), at=tx.now, announced=True
     )
-    await machine_handlers.release(tx, machine, reference=order)
+    await custody_handlers.release(tx, machine, reference=order)
     await tx.emit(listing_events.sold(sold, sale, consent=await _consent_of(tx, listing.seller)))
     return sold
 

@@ -16,7 +16,7 @@ from services.kit.runtime import Runtime
 from services.kit.sagas import Facts, Saga, SagaKind, Step
 from services.kit.timers import Timer
 from services.kit.transaction import Transaction
-from services.marketplace import clients, listing_events, listing_store
+from services.marketplace import clients, inspection_store, listing_events, listing_store
 from services.marketplace.errors import MachineAlreadyListed, MachineNotAvailable
 from services.marketplace.lifecycle import LISTING
 from services.marketplace.listing_closing import EXPIRY_TIMER
@@ -141,7 +141,7 @@ async def answer(tx: Transaction, saga: Saga) -> Message:
     listing_id = parse_name(saga.subject, "listings")
     listing = await listing_store.find_listing(tx.connection, listing_id)
     assert listing is not None
-    inspections = await listing_store.last_inspections(tx.connection, [listing_id])
+    inspections = await inspection_store.last_inspections(tx.connection, [listing_id])
     return listing_to_wire(listing, inspections.get(listing_id))
 
 
@@ -169,7 +169,7 @@ async def _check_ready(tx: Transaction, machine: Machine, listing: Listing) -> I
         raise MachineNotAvailable(machine.name, machine.custody.value)
     if await listing_store.lock_on_offer(tx.connection, machine.id) is not None:
         raise MachineAlreadyListed(machine.name)
-    inspections = await listing_store.last_inspections(tx.connection, [listing.id])
+    inspections = await inspection_store.last_inspections(tx.connection, [listing.id])
     inspection = inspections[listing.id]
     check_report_age(listing, inspection, today=tx.today)
     check_disclosure(listing, active_liens=await count_active_liens(tx, machine))

@@ -11,8 +11,9 @@ from ironloop.marketplace.v1 import listings_pb2, machines_pb2
 
 from infra.local.client import Actor
 from services.kit import wire
-from services.marketplace.listing_model import ListingOrder, query_terms
+from services.marketplace.listing_model import ListingOrder
 from services.marketplace.search_store import Search, statement
+from services.marketplace.search_words import query_terms
 from tests.integration.marketplace.market import Valuer, listings
 from tests.support import servers
 from tests.support.refusals import refused

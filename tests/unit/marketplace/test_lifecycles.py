@@ -10,8 +10,9 @@ from services.kit.lifecycle import Lifecycle, TransitionRefused
 from services.marketplace import listing_events, machine_events
 from services.marketplace.consent_model import ConsentState
 from services.marketplace.lifecycle import CONSENT, CUSTODY, LIEN, LISTING, MACHINE, OFFER
-from services.marketplace.listing_model import ListingState, OfferState
+from services.marketplace.listing_model import ListingState
 from services.marketplace.machine_model import Custody, LienState, MachineLifecycle
+from services.marketplace.offer_model import OfferState
 
 # Written down from domain.md, section 3.2, apart from the tables under test.
 ALLOWED: dict[str, set[tuple[str, str, str]]] = {

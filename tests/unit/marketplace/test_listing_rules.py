@@ -20,10 +20,9 @@ from services.marketplace.listing_model import (
     check_ask,
     guide_from_json,
     guide_to_json,
-    query_terms,
-    search_terms,
 )
 from services.marketplace.search_store import Search, statement
+from services.marketplace.search_words import query_terms, search_terms
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
