@@ -126,10 +126,11 @@ async def list_seen(
     """
     wanted = """
         ($2::uuid is null or i.lease_id = $2) and ($3 = '' or i.owner = $3)
-        and (not $4 or i.state = 'OVERDUE')
-        and ($5::date is null or (i.payable_on, i.lease_id, i.number) > ($5, $6::uuid, $7::int))
+        and ($4::date is null or (i.payable_on, i.lease_id, i.number) > ($4, $5::uuid, $6::int))
     """
-    page = "order by i.payable_on, i.lease_id, i.number limit $8"
+    if in_arrears:  # spelled out, so that the index of overdue ones serves it
+        wanted += " and i.state = 'OVERDUE'"
+    page = "order by i.payable_on, i.lease_id, i.number limit $7"
     mine = ["i.lessor = $1", "i.lessee = $1", "i.owner = $1 and i.assignment <> ''"]
     branches = " union ".join(
         f"(select i.lease_id, i.number from instalment i where {way} and {wanted} {page})"
@@ -143,7 +144,6 @@ async def list_seen(
         "" if viewer.sees_all else viewer.party,
         lease_id,
         owner,
-        in_arrears,
         *(after or (None, None, None)),
         limit,
     )

@@ -159,6 +159,8 @@ create index instalment_lessee on instalment (lessee, payable_on, lease_id, numb
 create index instalment_owner on instalment (owner, payable_on, lease_id, number)
     where assignment <> '';
 create index instalment_overdue on instalment (lease_id) where state = 'OVERDUE';
+create index instalment_arrears on instalment (payable_on, lease_id, number)
+    where state = 'OVERDUE';
 
 -- Runs of instalments that were assigned, by what assigned them.
 create table assignment (
