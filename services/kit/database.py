@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from types import TracebackType
 from typing import Any, TypeVar
 
 import asyncpg
@@ -64,8 +65,17 @@ class Contention(Aborted):
 class Database:
     """A pool of connections to one service's database."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", *, clock: Clock, service: str) -> None:
+    def __init__(
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        *,
+        clock: Clock,
+        service: str,
+        size_max: int,
+    ) -> None:
         self._pool = pool
+        self._size_max = size_max
+        self._lent = 0
         self._clock = clock
         self._service = service
         self._on_commit: list[Callable[[Transaction], None]] = []
@@ -90,6 +100,7 @@ class Database:
             statement_cache_size=STATEMENTS_CACHED_MAX,
             init=set_up,
             reset=_keep_session,
+            max_inactive_connection_lifetime=0,  # to watch each one's rest costs 3 % of a read
             server_settings={
                 "application_name": f"ironloop-{service}",
                 "statement_timeout": str(statement_timeout_ms),
@@ -97,7 +108,7 @@ class Database:
             },
         )
         try:
-            yield cls(pool, clock=clock, service=service)
+            yield cls(pool, clock=clock, service=service, size_max=size_max)
         finally:
             pool.terminate()
 
@@ -118,16 +129,10 @@ class Database:
                 return await self._run_once(work)
             except _CONTENTION:
                 await asyncio.sleep(backoff_s(attempt, base_s=CONTENTION_BACKOFF_S, max_s=0.2))
-            except asyncpg.InterfaceError as error:
-                if not _says_closed(error):
-                    raise
-                raise DatabaseUnavailable(error) from error
-            except _LOST as error:
-                raise DatabaseUnavailable(error) from error
         raise Contention(CONTENTION_TRIES_MAX)
 
     async def _run_once(self, work: Work[T]) -> T:
-        async with self._pool.acquire(timeout=self._patience()) as connection:
+        async with self.read() as connection:
             tx = Transaction(connection, self._clock.now(), self._service)
             async with connection.transaction():
                 result = await work(tx)
@@ -136,22 +141,26 @@ class Database:
             hook(tx)
         return result
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[Connection]:
+    def read(self) -> "Lease":
         """Lend a connection for reads; each statement is its own snapshot.
 
-        Raises:
-            DatabaseUnavailable: The database does not answer.
+        Entering or leaving the block raises DatabaseUnavailable where the database does not answer.
         """
+        return Lease(self)
+
+    async def _acquire(self) -> Connection:
+        # A timer costs more than to take a free connection, so only who must wait has one.
+        timeout_s = ACQUIRE_TIMEOUT_S if self._lent >= self._size_max else None
+        self._lent += 1
         try:
-            async with self._pool.acquire(timeout=self._patience()) as connection:
-                yield connection
-        except asyncpg.InterfaceError as error:
-            if not _says_closed(error):
-                raise
-            raise DatabaseUnavailable(error) from error
-        except _LOST as error:
-            raise DatabaseUnavailable(error) from error
+            return await self._pool.acquire(timeout=timeout_s)
+        except BaseException:
+            self._lent -= 1
+            raise
+
+    async def _give_back(self, connection: Connection) -> None:
+        self._lent -= 1
+        await self._pool.release(connection)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Connection]:
@@ -168,25 +177,51 @@ class Database:
             await connection.execute("set local idle_in_transaction_session_timeout = 0")
             yield connection
 
-    def _patience(self) -> float | None:
-        """Return how long a call may wait for a connection; a timer that is not needed costs."""
-        return None if self._pool.get_idle_size() else ACQUIRE_TIMEOUT_S
-
     async def is_alive(self, *, timeout_s: float) -> bool:
         """Whether the database answers within `timeout_s`."""
         try:
-            async with asyncio.timeout(timeout_s), self._pool.acquire() as connection:
+            async with asyncio.timeout(timeout_s), self.read() as connection:
                 await connection.execute("select 1")
-        except (*_LOST, asyncpg.InterfaceError, asyncpg.PostgresError):
+        except (*_LOST, DatabaseUnavailable, asyncpg.PostgresError):
             return False
         telemetry.POOL_CONNECTIONS.labels("open").set(self._pool.get_size())
         telemetry.POOL_CONNECTIONS.labels("idle").set(self._pool.get_idle_size())
         return True
 
 
-def _says_closed(error: asyncpg.InterfaceError) -> bool:
-    """Tell a lost connection from a wrong use of one, which is a defect; asyncpg has one class."""
-    return "clos" in str(error)
+class Lease:
+    """A connection of the pool, lent for the length of a block."""
+
+    __slots__ = ("_connection", "_database")
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def __aenter__(self) -> Connection:
+        try:
+            self._connection = await self._database._acquire()
+        except Exception as error:
+            _raise_lost(error)
+            raise
+        return self._connection
+
+    async def __aexit__(
+        self,
+        _type: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        await self._database._give_back(self._connection)
+        if error is not None:
+            _raise_lost(error)
+
+
+def _raise_lost(error: BaseException) -> None:
+    """Raise DatabaseUnavailable where an error says that the database does not answer."""
+    # asyncpg has one class for a lost connection and for a wrong use of one, which is a defect.
+    is_closed = isinstance(error, asyncpg.InterfaceError) and "clos" in str(error)
+    if is_closed or isinstance(error, _LOST):
+        raise DatabaseUnavailable(error) from error
 
 
 async def _keep_session(_connection: "asyncpg.Connection[Any]") -> None:

@@ -20,6 +20,10 @@ DECIMAL_CHARACTERS_MAX = 40
 _DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 
 
+SECONDS_PER_DAY = 86_400
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
 class EnumWrapper(Protocol):
     """What protobuf generates beside an enum."""
 
@@ -102,9 +106,10 @@ def date_problem(value: date_pb2.Date) -> str | None:
 
 def instant(moment: dt.datetime) -> Timestamp:
     """Return an aware instant as Timestamp."""
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp
+    since = moment - _EPOCH
+    return Timestamp(
+        seconds=since.days * SECONDS_PER_DAY + since.seconds, nanos=since.microseconds * 1_000
+    )
 
 
 def to_instant(value: Timestamp, *, field: str) -> dt.datetime:
