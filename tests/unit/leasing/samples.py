@@ -3,14 +3,16 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from services.finmath.day_count import DayCount
+from services.finmath.schedule import Row
 from services.kit.calendar import CHINA
 from services.leasing.instalment_model import Instalment, instalments_of
 from services.leasing.model import Lease, LeaseState
-from services.leasing.quote import quote_figures
+from services.leasing.quote import Figures, quote_figures
 from services.leasing.terms import LeaseTerms, canonical_terms, terms_sha256
 
 NOW = datetime(2025, 7, 1, 2, tzinfo=UTC)
@@ -56,7 +58,7 @@ def lease(**changes: Any) -> Lease:
         terms=terms,
         canonical_terms=canonical,
         terms_sha256=terms_sha256(canonical),
-        figures=quote_figures(terms, direct_cost_fen=0, remaining_life_months=None),
+        figures=_figures(terms),
         expire_at=None,
         lessor_signer="users/1",
         lessor_sign_time=NOW,
@@ -80,5 +82,14 @@ def lease(**changes: Any) -> Lease:
 
 def instalments(of: Lease) -> list[Instalment]:
     """Return the instalments of a lease as activation makes them."""
-    rows = of.terms.schedule().rows
-    return instalments_of(of, rows, start_on=of.started_on, after=0, calendar=CHINA)
+    return instalments_of(of, _rows(of.terms), start_on=of.started_on, after=0, calendar=CHINA)
+
+
+@cache
+def _rows(terms: LeaseTerms) -> tuple[Row, ...]:
+    return terms.schedule().rows
+
+
+@cache
+def _figures(terms: LeaseTerms) -> Figures:
+    return quote_figures(terms, direct_cost_fen=0, remaining_life_months=None)
