@@ -24,8 +24,6 @@ from services.kit.runtime import Runtime
 
 # Results of a transfer that say that the money has moved, now or at an earlier try.
 _MOVED = frozenset({settlement_pb2.RESULT_CODE_CREATED, settlement_pb2.RESULT_CODE_EXISTS})
-# The two results that a chain's other legs give; the leg that failed has one of its own.
-_CHAIN = frozenset({settlement_pb2.RESULT_CODE_LINKED_EVENT_FAILED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,9 +236,14 @@ async def post(runtime: Runtime, txn: UUID, legs: Sequence[Leg]) -> None:
             ]
         ),
     )
-    for leg, result in zip(legs, answer.results, strict=True):
-        if result.code in _MOVED or result.code in _CHAIN:
-            continue
+    refused = [
+        (leg, result)
+        for leg, result in zip(legs, answer.results, strict=True)
+        if result.code not in _MOVED
+    ]
+    # The leg that failed has a result of its own; the others of its chain only say that it did.
+    refused.sort(key=lambda pair: pair[1].code == settlement_pb2.RESULT_CODE_LINKED_EVENT_FAILED)
+    for leg, result in refused:
         if result.code == settlement_pb2.RESULT_CODE_EXCEEDS_CREDITS:
             raise InsufficientFunds(leg.payer, leg.amount_fen)
         raise TransferRefused(str(leg.id), settlement_pb2.ResultCode.Name(result.code))
@@ -290,10 +293,14 @@ async def first_untried(runtime: Runtime, ids: Sequence[UUID]) -> UUID:
 
 async def assign_instalments(
     runtime: Runtime, factoring: Factoring, *, request_id: str, actor: str
-) -> None:
-    """Make the funder the owner of the instalments at leasing."""
+) -> dict[int, int]:
+    """Make the funder the owner of the instalments at leasing; return their amounts there.
+
+    Returns:
+        What is still to be paid on each, in fen, by number.
+    """
     stub = runtime.peers.stub("leasing", leasing_pb2_grpc.LeasingServiceStub)
-    await runtime.peers.call(
+    assigned = await runtime.peers.call(
         stub.AssignInstalments,
         leasing_pb2.AssignInstalmentsRequest(
             request_id=request_id,
@@ -305,6 +312,13 @@ async def assign_instalments(
         ),
         on_behalf_of=actor,
     )
+    return {
+        line.number: _fen(line.interest)
+        + _fen(line.principal)
+        - _fen(line.paid_interest)
+        - _fen(line.paid_principal)
+        for line in assigned.instalments
+    }
 
 
 async def return_instalments(

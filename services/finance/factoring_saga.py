@@ -16,8 +16,10 @@ from services.finance import (
     factoring_store,
     payment_handlers,
     receivable_messages,
+    receivable_store,
 )
 from services.finance.draw_model import Draw, DrawState
+from services.finance.errors import ReceivableNotEligible
 from services.finance.factoring_handlers import RETURN
 from services.finance.money_legs import posting_id, price_leg, repayment_legs
 from services.finance.payment_model import PaymentKind, Repayment, quote, repay
@@ -47,12 +49,28 @@ async def begin(tx: Transaction, factoring_id: UUID, *, funder: str) -> Saga:
 
 
 async def _assign(runtime: Runtime, saga: Saga) -> Facts:
-    if not saga.facts["is_assigned"]:
-        async with runtime.database.read() as connection:
-            factoring = await _read(connection, saga)
-        await clients.assign_instalments(
-            runtime, factoring, request_id=saga.request_id("assign"), actor=saga.actor
-        )
+    """Assign at leasing, and hold what was priced to what leasing says is still to be paid.
+
+    Raises:
+        ReceivableNotEligible: They differ: the lease changed and its event is still on its way.
+    """
+    if saga.facts["is_assigned"]:
+        return {}
+    async with runtime.database.read() as connection:
+        factoring = await _read(connection, saga)
+        priced = await receivable_store.list_of_factoring(connection, factoring.id)
+    owed_fen = await clients.assign_instalments(
+        runtime, factoring, request_id=saga.request_id("assign"), actor=saga.actor
+    )
+    for line in priced:
+        if owed_fen.get(line.number) != line.amount_fen - line.paid_fen:
+            await clients.return_instalments(
+                runtime,
+                lease=factoring.lease,
+                factoring=factoring.name,
+                request_id=saga.request_id("give back"),
+            )
+            raise ReceivableNotEligible(line.name, line.number, "has changed since it was priced")
     return {}
 
 

@@ -138,6 +138,14 @@ async def lock_of_factoring(connection: Connection, factoring_id: UUID) -> list[
     return [_receivable(row) for row in rows]
 
 
+async def list_of_factoring(connection: Connection, factoring_id: UUID) -> list[Receivable]:
+    """Return the receivables that stand under a factoring by number."""
+    rows = await connection.fetch(
+        "select * from receivable where factoring_id = $1 order by number", factoring_id
+    )
+    return [_receivable(row) for row in rows]
+
+
 async def update_receivables(
     connection: Connection, receivables: Sequence[Receivable], *, at: datetime, events: int
 ) -> list[Receivable]:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable
 from decimal import Decimal
 from typing import Any
 
+import asyncpg
 import grpc
 import pytest
 from ironloop.finance.v1 import finance_pb2, receivables_pb2
@@ -167,6 +168,30 @@ async def test_a_retried_acceptance_pays_once(factoring: Lending) -> None:
 
     assert again == first
     assert await factoring.balance(funder) == PLENTY_FEN - fen(offer.price)
+
+
+async def test_what_changed_at_leasing_since_it_was_priced_is_not_paid_for(
+    factoring: Lending,
+) -> None:
+    rental = await Rental.begin(factoring)
+    funder = await factoring.funder(fen=PLENTY_FEN)
+    await rental.confirm(1, 2)
+    offer = await rental.offer(funder, 1, 2)
+    # Finance's copy lags behind leasing, as it does while an event is on its way.
+    connection = await asyncpg.connect(factoring.world.dsn("finance"))
+    await connection.execute(
+        "update receivable set amount_fen = amount_fen + 1 where lease = $1 and number = 2",
+        rental.lease,
+    )
+    await connection.close()
+
+    with refused("RECEIVABLE_NOT_ELIGIBLE") as refusal:
+        await accept(funder, offer)
+
+    assert refusal.metadata["number"] == "2"
+    assert await rental.owners() == [rental.lessor.party] * 6
+    assert await factoring.balance(funder) == PLENTY_FEN
+    assert (await cancel(funder, offer)).state == receivables_pb2.FACTORING_STATE_CANCELLED
 
 
 async def test_without_cash_the_instalments_stay_assigned_until_it_comes(
