@@ -1,13 +1,19 @@
 """The settlement service as data."""
 
 import grpc
-from ironloop.settlement.v1 import settlement_pb2, settlement_pb2_grpc
+from ironloop.settlement.v1 import (
+    payments_pb2,
+    payments_pb2_grpc,
+    settlement_pb2,
+    settlement_pb2_grpc,
+)
 
 from services.kit.runtime import Runtime
 from services.kit.service import Room, ServiceDefinition
-from services.settlement import partitions, posting
+from services.settlement import partitions, payment_handlers, posting, rails, statement_handlers
 from services.settlement.engine import Engine
 from services.settlement.events import PRODUCES
+from services.settlement.payment_rpc import PaymentRpc
 from services.settlement.rpc import SettlementRpc
 from services.settlement.settings import SettlementSettings
 
@@ -24,6 +30,7 @@ async def assemble(runtime: Runtime) -> Room:
         settlement_pb2_grpc.add_SettlementServiceServicer_to_server(
             SettlementRpc(runtime, engine), server
         )
+        payments_pb2_grpc.add_PaymentServiceServicer_to_server(PaymentRpc(runtime), server)
 
     return Room(register, background=[engine.lanes.run])
 
@@ -31,11 +38,16 @@ async def assemble(runtime: Runtime) -> Room:
 DEFINITION = ServiceDefinition(
     name="settlement",
     settings=SettlementSettings,
-    proto_services=[settlement_pb2.DESCRIPTOR.services_by_name["SettlementService"]],
+    proto_services=[
+        settlement_pb2.DESCRIPTOR.services_by_name["SettlementService"],
+        payments_pb2.DESCRIPTOR.services_by_name["PaymentService"],
+    ],
     assemble=assemble,
     produces=PRODUCES,
     timers={
         posting.EXPIRY_TIMER: posting.expire_holds,
         partitions.TIMER: partitions.on_timer,
+        rails.NOTICE_TIMER: payment_handlers.on_rail_notice,
+        statement_handlers.AGE_TIMER: statement_handlers.on_line_aged,
     },
 )

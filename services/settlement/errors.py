@@ -38,3 +38,62 @@ class InstantNotPast(InvalidArgument):
 
     def __init__(self, field: str) -> None:
         super().__init__(field, "must not lie ahead of domain time")
+
+
+class FourEyes(PreconditionFailed):
+    """A payment above the limit is authorised by another than the one who instructed it."""
+
+    reason = "FOUR_EYES"
+
+    def __init__(self, payment: str, *, amount_fen: int, above_fen: int) -> None:
+        super().__init__(
+            f"{payment} of {amount_fen} fen is above {above_fen} fen: another user must "
+            "authorise it than the one who instructed it",
+            subject=payment,
+        )
+
+
+class InsufficientFunds(PreconditionFailed):
+    """The wallet does not hold what is to be paid."""
+
+    reason = "INSUFFICIENT_FUNDS"
+
+    def __init__(self, account: str, *, amount_fen: int) -> None:
+        super().__init__(
+            f"{account} has less than {amount_fen} fen available",
+            subject=account,
+            amount_fen=str(amount_fen),
+        )
+
+
+class TransferRefused(PreconditionFailed):
+    """The ledger refuses a payment's transfer."""
+
+    reason = "TRANSFER_REFUSED"
+
+    def __init__(self, subject: str, result: str) -> None:
+        super().__init__(
+            f"the ledger refuses the transfer of {subject}: {result}",
+            subject=subject,
+            result=result,
+        )
+
+
+class NothingToExport(PreconditionFailed):
+    """No payment waits for a file."""
+
+    reason = "NOTHING_TO_EXPORT"
+
+    def __init__(self) -> None:
+        super().__init__("no submitted payment of the bank rail waits for a file")
+
+
+class StatementMalformed(InvalidArgument):
+    """A bank statement breaks a rule of structure or totals; nothing of it was taken in."""
+
+    reason = "STATEMENT_MALFORMED"
+
+    def __init__(self, line: int, element: str, problem: str) -> None:
+        super().__init__(
+            "xml", f"line {line}, element {element}: {problem}", line=str(line), element=element
+        )

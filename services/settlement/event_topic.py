@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ironloop.settlement.v1.settlement_events_pb2 import TransfersPosted
 from kafka import KafkaConsumer, TopicPartition
 
-from services.settlement.events import PRODUCES, payload_digest
+from services.settlement.events import payload_digest
 
 POLL_MS = 500
 FETCH_BYTES_MAX = 16 * 1024 * 1024
@@ -66,5 +67,5 @@ def event_in(record: TopicRecord) -> EventInTopic:
     Raises:
         DecodeError: It is no event of settlement.
     """
-    event = PRODUCES[0].FromString(record.payload)
+    event = TransfersPosted.FromString(record.payload)
     return EventInTopic(event.ledger, event.sequence, payload_digest(record.payload))

@@ -10,7 +10,13 @@ from services.kit import wire
 from services.settlement.copy_form import DIGEST_BYTES
 from services.settlement.transfer import Posted
 
-PRODUCES = (settlement_events_pb2.TransfersPosted,)
+PRODUCES = (
+    settlement_events_pb2.TransfersPosted,
+    settlement_events_pb2.PaymentSettled,
+    settlement_events_pb2.PaymentReturned,
+    settlement_events_pb2.PaymentFailed,
+    settlement_events_pb2.StatementLineAged,
+)
 
 EVENT_TRANSFERS_MAX = 500  # about 200 kB, well below what the broker takes in one record
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from google.protobuf.message import DecodeError
+from ironloop.settlement.v1.settlement_events_pb2 import TransfersPosted
 
 from services.kit.connection import Connection, Row
 from services.kit.contract import event_of
@@ -20,7 +21,6 @@ from services.kit.ids import name
 from services.settlement import verify_store as store
 from services.settlement.copy_form import DIGEST_BYTES
 from services.settlement.event_topic import TopicRecord, event_in, read_topic
-from services.settlement.events import PRODUCES
 from services.settlement.verify_store import FINDINGS_MAX
 
 COMMITS_READ_MAX = 500  # with their transfers, at most two million rows of a hundred bytes
@@ -238,7 +238,7 @@ async def _check_events(
     say: Say,
 ) -> None:
     expected = await _expected_events(connection, since=since)
-    topic = event_of(PRODUCES[0].DESCRIPTOR).topic
+    topic = event_of(TransfersPosted.DESCRIPTOR).topic
     waiting = [
         TopicRecord(row["key"], row["payload"], is_from_start=True)
         for row in await store.list_outbox(connection, topic)

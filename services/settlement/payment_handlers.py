@@ -1,0 +1,350 @@
+"""What settlement does with payments; each change and its transfer are one transaction."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from ironloop.settlement.v1 import payments_pb2
+from ironloop.settlement.v1 import settlement_events_pb2 as events
+
+from services.kit import wire
+from services.kit.errors import InvalidArgument, NotFound
+from services.kit.etags import check_etag
+from services.kit.ids import fact_id, name, new_id
+from services.kit.principals import Principal, principal
+from services.kit.timers import Timer
+from services.kit.transaction import Transaction
+from services.settlement import handlers, pain001, posting, store
+from services.settlement import payment_store as payments
+from services.settlement.account import (
+    MAIN_LEDGER,
+    AccountKey,
+    AccountKind,
+    AccountRecord,
+    ledger_of,
+)
+from services.settlement.errors import (
+    FourEyes,
+    InsufficientFunds,
+    NothingToExport,
+    TransferRefused,
+)
+from services.settlement.lifecycle import PAYMENT
+from services.settlement.model import chains
+from services.settlement.pain001 import FILE_PAYMENTS_MAX
+from services.settlement.payment_model import (
+    PAYMENT_FEN_MAX,
+    Payment,
+    PaymentState,
+    Rail,
+    destination_problem,
+)
+from services.settlement.rails import RAILS, NoticeKind
+from services.settlement.transfer import REVERSAL, SUCCESSES, ResultCode, Transfer, TransferKind
+
+WITHDRAWAL = 2  # the transfer code of docs/accounts.md
+FOUR_EYES_ABOVE_FEN = 5_000_000  # 50,000 yuan; a user alone may pay up to this
+CURRENCY = "CNY"
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentOrder:
+    """What a caller instructs.
+
+    Attributes:
+        account: The number of the wallet that pays.
+        destination: The number of the wallet that receives, on the internal rail.
+    """
+
+    account: int
+    rail: Rail
+    amount_fen: int
+    destination: int | None
+    creditor_name: str
+    creditor_account: str
+    creditor_agent: str
+    remittance: str
+
+
+async def create_payment(tx: Transaction, order: PaymentOrder, *, viewer: Principal) -> Payment:
+    """Instruct a payment from a wallet that the viewer may see.
+
+    Raises:
+        NotFound: There is no such wallet or destination, or the wallet is another party's.
+        InvalidArgument: The account is no wallet, or the rail lacks its destination.
+    """
+    record = await handlers.get_account(tx.connection, order.account, viewer=viewer)
+    if record.key.kind is not AccountKind.WALLET or record.key.owner is None:
+        raise InvalidArgument("account", "must be a wallet")
+    if order.amount_fen > PAYMENT_FEN_MAX:
+        raise InvalidArgument("amount", f"must not exceed {PAYMENT_FEN_MAX:,} fen")
+    problem = destination_problem(
+        order.rail,
+        destination=order.destination is not None,
+        creditor_name=order.creditor_name,
+        creditor_account=order.creditor_account,
+        agent=order.creditor_agent,
+    )
+    if problem is not None:
+        raise InvalidArgument(*problem)
+    await _check_destination(tx, order, record)
+    payment_id = new_id()
+    payment = Payment(
+        id=payment_id,
+        version=1,
+        event_sequence=0,
+        state=PaymentState.CREATED,
+        rail=order.rail,
+        account=order.account,
+        party=record.key.owner,
+        amount=order.amount_fen,
+        destination=order.destination,
+        creditor_name=order.creditor_name,
+        creditor_account=order.creditor_account,
+        creditor_agent=order.creditor_agent,
+        end_to_end_id=payment_id.hex,
+        remittance=order.remittance,
+        maker=viewer.actor,
+        checker="",
+        failure="",
+        hold_transfer=None,
+        post_transfer=None,
+        file=None,
+        create_time=tx.now,
+        update_time=tx.now,
+    )
+    await payments.insert_payment(tx.connection, payment)
+    return payment
+
+
+async def get_payment(
+    tx: Transaction, payment_id: UUID, *, viewer: Principal, etag: str = ""
+) -> Payment:
+    """Return a payment, locked for change.
+
+    Raises:
+        NotFound: There is none, or it is another party's.
+        EtagMismatch: It changed since `etag` was read.
+    """
+    payment = await payments.find_payment(tx.connection, payment_id, viewer=viewer, lock=True)
+    if payment is None:
+        raise NotFound(name("payments", payment_id))
+    check_etag(etag, payment.version)
+    return payment
+
+
+async def authorise_payment(tx: Transaction, payment: Payment, *, checker: Principal) -> Payment:
+    """Hold a payment's amount.
+
+    Raises:
+        TransitionRefused: It is not CREATED.
+        FourEyes: It is above the limit and the checker instructed it.
+        InsufficientFunds, TransferRefused: The ledger refuses the hold.
+    """
+    step = PAYMENT.next(payment.state, "authorise", subject=payment.name)
+    if payment.amount > FOUR_EYES_ABOVE_FEN and checker.actor == payment.maker:
+        raise FourEyes(payment.name, amount_fen=payment.amount, above_fen=FOUR_EYES_ABOVE_FEN)
+    target = payment.destination or await bank_account(tx, ledger_of(payment.account))
+    hold = Transfer(
+        fact_id(tx.now, payment.name, "hold"),
+        payment.id,
+        TransferKind.PENDING,
+        payment.account,
+        target,
+        payment.amount,
+        None,
+        0,
+        False,
+        WITHDRAWAL,
+        payment.name,
+        payment.remittance,
+    )
+    await move(tx, payment.name, hold)
+    changed = replace(payment, state=step.target, checker=checker.actor, hold_transfer=hold.id)
+    return await payments.update_payment(tx.connection, changed, announces=False, at=tx.now)
+
+
+async def submit_payment(tx: Transaction, payment: Payment) -> Payment:
+    """Hand a payment to its rail.
+
+    Raises:
+        TransitionRefused: It is not AUTHORISED.
+        TransferRefused: It is settled at once and the ledger refuses.
+    """
+    step = PAYMENT.next(payment.state, "submit", subject=payment.name)
+    submitted = await payments.update_payment(
+        tx.connection, replace(payment, state=step.target), announces=False, at=tx.now
+    )
+    for notice in await RAILS[payment.rail].submit(tx, submitted):
+        submitted = await conclude(tx, submitted, notice.kind.value, reason=notice.reason)
+    return submitted
+
+
+async def conclude(tx: Transaction, payment: Payment, command: str, *, reason: str) -> Payment:
+    """Settle, reject, return or cancel a payment, and announce it.
+
+    Raises:
+        TransitionRefused: Its state does not allow the command.
+        TransferRefused: The ledger refuses its transfer.
+    """
+    step = PAYMENT.next(payment.state, command, subject=payment.name)
+    post_transfer = payment.post_transfer
+    if step.target is PaymentState.SETTLED:
+        post_transfer = await _resolve(tx, payment, TransferKind.POST_PENDING)
+    elif post_transfer is not None:
+        await _reverse(tx, payment, post_transfer)
+    elif payment.hold_transfer is not None:
+        await _resolve(tx, payment, TransferKind.VOID_PENDING)
+    changed = await payments.update_payment(
+        tx.connection,
+        replace(payment, state=step.target, failure=reason, post_transfer=post_transfer),
+        announces=True,
+        at=tx.now,
+    )
+    await tx.emit(_event_of(changed, reason))
+    return changed
+
+
+async def on_rail_notice(tx: Transaction, timer: Timer) -> None:
+    """Take in what a rail says; a notice that comes twice or too late changes nothing."""
+    payment = await get_payment(tx, UUID(timer.payload["payment"]), viewer=principal())
+    command = NoticeKind(timer.payload["command"]).value
+    await conclude(tx, payment, command, reason=timer.payload["reason"])
+
+
+async def export_pain001(tx: Transaction) -> tuple[str, list[Payment], str]:
+    """Write the payments that wait for a file into one; return its message id, them, and it.
+
+    Raises:
+        NothingToExport: None waits.
+    """
+    waiting = await payments.lock_payments_to_export(tx.connection, limit=FILE_PAYMENTS_MAX)
+    if not waiting:
+        raise NothingToExport
+    message_id = new_id().hex
+    xml = pain001.write_pain001(
+        waiting,
+        message_id=message_id,
+        at=tx.now,
+        execution_on=tx.today,
+        debtor_account=str(await bank_account(tx, MAIN_LEDGER)),
+        currency=CURRENCY,
+    )
+    await payments.insert_file(
+        tx.connection,
+        message_id,
+        count=len(waiting),
+        sum_fen=sum(payment.amount for payment in waiting),
+        xml=xml,
+        at=tx.now,
+    )
+    ids = [payment.id for payment in waiting]
+    await payments.set_file(tx.connection, ids, message_id, at=tx.now)
+    return message_id, waiting, xml
+
+
+async def bank_account(tx: Transaction, ledger: int) -> int:
+    """Return the number of the ledger's mirror of the bank account that payments leave."""
+    return (await open_account(tx, AccountKey(ledger, AccountKind.BANK, None, ""))).account.id
+
+
+async def open_account(tx: Transaction, key: AccountKey) -> AccountRecord:
+    """Return an account, opened where there is none."""
+    await store.insert_accounts(tx.connection, [key], at=tx.now)
+    return (await store.list_accounts_of(tx.connection, [key]))[0]
+
+
+async def move(tx: Transaction, subject: str, *rows: Transfer) -> None:
+    """Post transfers of one ledger in this transaction, all of them.
+
+    Raises:
+        InsufficientFunds: The account does not hold the amount.
+        TransferRefused: The ledger refuses one for another reason.
+    """
+    accounts = [row.debit_account for row in rows if row.debit_account]
+    ledger = ledger_of(accounts[0]) if accounts else MAIN_LEDGER
+    outcomes = await posting.post(
+        tx, ledger, chains(rows), around=posting.Surroundings(frozenset({ledger}))
+    )
+    for row, outcome in zip(rows, outcomes, strict=True):
+        if outcome.code is ResultCode.EXCEEDS_CREDITS:
+            raise InsufficientFunds(name("accounts", row.debit_account), amount_fen=row.amount_fen)
+        if outcome.code not in SUCCESSES:
+            raise TransferRefused(subject, outcome.code.name)
+
+
+async def _check_destination(tx: Transaction, order: PaymentOrder, record: AccountRecord) -> None:
+    if order.destination is None:
+        return
+    # Whose wallet receives is not shown to the payer, so any wallet of the ledger may be named.
+    found = await tx.connection.fetchval(
+        "select true from account where id = $1 and ledger = $2 and id <> $3",
+        order.destination,
+        record.key.ledger,
+        order.account,
+    )
+    if not found:
+        raise NotFound(name("accounts", order.destination))
+
+
+async def _resolve(tx: Transaction, payment: Payment, kind: TransferKind) -> UUID:
+    """Post or void a payment's hold and return the transfer that did."""
+    transfer_id = fact_id(tx.now, payment.name, kind.name)
+    row = Transfer(
+        transfer_id,
+        payment.id,
+        kind,
+        payment.account,
+        0,
+        0,
+        payment.hold_transfer,
+        0,
+        False,
+        WITHDRAWAL,
+        payment.name,
+        payment.remittance,
+    )
+    await move(tx, payment.name, row)
+    return transfer_id
+
+
+async def _reverse(tx: Transaction, payment: Payment, post_transfer: UUID) -> None:
+    """Give a settled payment back by the mirror image of what moved it."""
+    target = payment.destination or await bank_account(tx, ledger_of(payment.account))
+    await move(
+        tx,
+        payment.name,
+        Transfer(
+            fact_id(tx.now, payment.name, "return"),
+            payment.id,
+            TransferKind.POSTED,
+            target,
+            payment.account,
+            payment.amount,
+            None,
+            0,
+            False,
+            REVERSAL,
+            name("transfers", post_transfer),
+            payment.remittance,
+        ),
+    )
+
+
+def _event_of(
+    payment: Payment, reason: str
+) -> events.PaymentSettled | events.PaymentReturned | events.PaymentFailed:
+    """Return the event that announces how a payment stands."""
+    told: dict[str, Any] = {
+        "payment": payment.name,
+        "sequence": payment.event_sequence,
+        "rail": wire.enum_number(payments_pb2.Rail, payment.rail, prefix="RAIL_"),
+        "end_to_end_id": payment.end_to_end_id,
+        "amount": wire.money(payment.amount, CURRENCY),
+        "party": name("parties", payment.party),
+    }
+    if payment.state is PaymentState.SETTLED:
+        return events.PaymentSettled(**told)
+    if payment.state is PaymentState.RETURNED:
+        return events.PaymentReturned(**told, reason=reason)
+    return events.PaymentFailed(**told, reason=reason)

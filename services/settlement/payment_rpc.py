@@ -1,0 +1,253 @@
+"""The contract of payments and bank statements: protobuf to arguments and back, nothing else."""
+
+# ruff: noqa: N802, ARG002  (rpc methods are named by the contract and take a context)
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from ironloop.settlement.v1 import payments_pb2, payments_pb2_grpc
+
+from services.kit import wire
+from services.kit.errors import NotFound
+from services.kit.etags import etag
+from services.kit.ids import name, parse_name
+from services.kit.principals import principal
+from services.kit.runtime import Runtime
+from services.kit.transaction import Transaction
+from services.settlement import payment_handlers as handlers
+from services.settlement import payment_store as store
+from services.settlement import statement_handlers
+from services.settlement.payment_handlers import CURRENCY, PaymentOrder
+from services.settlement.payment_model import LineState, Payment, PaymentState, Rail, StatementLine
+from services.settlement.rails import RAILS
+from services.settlement.wire import number_of
+
+REPORTED_MAX = 200  # unmatched lines in one report; all can be listed
+
+
+class PaymentRpc(payments_pb2_grpc.PaymentServiceServicer):
+    """Serves ironloop.settlement.v1.PaymentService."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._database = runtime.database
+        self._commands = runtime.commands
+        self._pages = runtime.pages
+        self._clock = runtime.clock
+
+    async def CreatePayment(
+        self, request: payments_pb2.CreatePaymentRequest, context: Any
+    ) -> payments_pb2.Payment:
+        """Instruct a payment."""
+        order = PaymentOrder(
+            account=number_of(request.account, "accounts", field="account"),
+            rail=Rail(wire.enum_name(payments_pb2.Rail, request.rail, prefix="RAIL_")),
+            amount_fen=wire.fen(request.amount, field="amount", positive=True),
+            destination=number_of(request.destination, "accounts", field="destination")
+            if request.destination
+            else None,
+            creditor_name=request.creditor_name,
+            creditor_account=request.creditor_account,
+            creditor_agent=request.creditor_agent,
+            remittance=request.remittance,
+        )
+
+        async def work(tx: Transaction) -> payments_pb2.Payment:
+            return payment_to_wire(await handlers.create_payment(tx, order, viewer=principal()))
+
+        return await self._commands.run(request, work)
+
+    async def AuthorisePayment(
+        self, request: payments_pb2.AuthorisePaymentRequest, context: Any
+    ) -> payments_pb2.Payment:
+        """Authorise a payment."""
+
+        async def work(tx: Transaction) -> payments_pb2.Payment:
+            payment = await _locked(tx, request)
+            return payment_to_wire(
+                await handlers.authorise_payment(tx, payment, checker=principal())
+            )
+
+        return await self._commands.run(request, work)
+
+    async def SubmitPayment(
+        self, request: payments_pb2.SubmitPaymentRequest, context: Any
+    ) -> payments_pb2.Payment:
+        """Hand a payment to its rail."""
+
+        async def work(tx: Transaction) -> payments_pb2.Payment:
+            return payment_to_wire(await handlers.submit_payment(tx, await _locked(tx, request)))
+
+        return await self._commands.run(request, work)
+
+    async def CancelPayment(
+        self, request: payments_pb2.CancelPaymentRequest, context: Any
+    ) -> payments_pb2.Payment:
+        """Cancel a payment."""
+
+        async def work(tx: Transaction) -> payments_pb2.Payment:
+            payment = await _locked(tx, request)
+            return payment_to_wire(
+                await handlers.conclude(
+                    tx, payment, "cancel", reason=f"cancelled by {principal().actor}"
+                )
+            )
+
+        return await self._commands.run(request, work)
+
+    async def GetPayment(
+        self, request: payments_pb2.GetPaymentRequest, context: Any
+    ) -> payments_pb2.Payment:
+        """Return a payment."""
+        payment_id = parse_name(request.name, "payments")
+        async with self._database.read() as connection:
+            payment = await store.find_payment(connection, payment_id, viewer=principal())
+        if payment is None:
+            raise NotFound(request.name)
+        return payment_to_wire(payment)
+
+    async def ListPayments(
+        self, request: payments_pb2.ListPaymentsRequest, context: Any
+    ) -> payments_pb2.ListPaymentsResponse:
+        """List payments, the newest first."""
+        page = self._pages.open(request)
+        state = wire.enum_name(payments_pb2.PaymentState, request.state, prefix="PAYMENT_STATE_")
+        async with self._database.read() as connection:
+            rows = await store.list_payments(
+                connection,
+                viewer=principal(),
+                state=PaymentState(state) if request.state else None,
+                before=page.after,
+                limit=page.limit + 1,
+            )
+        kept, token = self._pages.cut(request, page, rows, key=_key)
+        return payments_pb2.ListPaymentsResponse(
+            payments=[payment_to_wire(payment) for payment in kept], next_page_token=token
+        )
+
+    async def ExportPain001(
+        self, request: payments_pb2.ExportPain001Request, context: Any
+    ) -> payments_pb2.Pain001File:
+        """Write a file of payments."""
+
+        async def work(tx: Transaction) -> payments_pb2.Pain001File:
+            message_id, exported, xml = await handlers.export_pain001(tx)
+            return payments_pb2.Pain001File(
+                message_id=message_id,
+                payment_count=len(exported),
+                control_sum=wire.money(sum(payment.amount for payment in exported), CURRENCY),
+                xml=xml,
+            )
+
+        return await self._commands.run(request, work)
+
+    async def ImportCamt053(
+        self, request: payments_pb2.ImportCamt053Request, context: Any
+    ) -> payments_pb2.StatementReport:
+        """Take in a bank statement."""
+
+        async def work(tx: Transaction) -> payments_pb2.StatementReport:
+            imported = await statement_handlers.import_camt053(tx, request.xml, viewer=principal())
+            unmatched = [line for line in imported.lines if line.state is LineState.UNMATCHED]
+            return payments_pb2.StatementReport(
+                statement=imported.statement,
+                matched_count=len(imported.lines) - len(unmatched),
+                unmatched_count=len(unmatched),
+                duplicate_count=imported.duplicate_count,
+                unmatched=[self._line_to_wire(line) for line in unmatched[:REPORTED_MAX]],
+            )
+
+        return await self._commands.run(request, work)
+
+    async def ListStatementLines(
+        self, request: payments_pb2.ListStatementLinesRequest, context: Any
+    ) -> payments_pb2.ListStatementLinesResponse:
+        """List lines of bank statements, the oldest first."""
+        page = self._pages.open(request)
+        state = wire.enum_name(
+            payments_pb2.StatementLineState, request.state, prefix="STATEMENT_LINE_STATE_"
+        )
+        async with self._database.read() as connection:
+            rows = await store.list_lines(
+                connection,
+                state=LineState(state) if request.state else None,
+                after=page.after,
+                limit=page.limit + 1,
+            )
+        kept, token = self._pages.cut(request, page, rows, key=_key)
+        return payments_pb2.ListStatementLinesResponse(
+            lines=[self._line_to_wire(line) for line in kept], next_page_token=token
+        )
+
+    async def MatchStatementLine(
+        self, request: payments_pb2.MatchStatementLineRequest, context: Any
+    ) -> payments_pb2.StatementLine:
+        """Move an unmatched line's money to a wallet."""
+
+        async def work(tx: Transaction) -> payments_pb2.StatementLine:
+            line = await statement_handlers.match_line(
+                tx,
+                parse_name(request.name, "statementLines"),
+                number_of(request.account, "accounts", field="account"),
+                viewer=principal(),
+            )
+            return self._line_to_wire(line)
+
+        return await self._commands.run(request, work)
+
+    def _line_to_wire(self, line: StatementLine) -> payments_pb2.StatementLine:
+        return payments_pb2.StatementLine(
+            name=line.name,
+            statement=line.statement,
+            reference=line.reference,
+            state=wire.enum_number(
+                payments_pb2.StatementLineState, line.state, prefix="STATEMENT_LINE_STATE_"
+            ),
+            amount=wire.money(line.amount, CURRENCY),
+            is_credit=line.is_credit,
+            end_to_end_id=line.end_to_end_id,
+            remittance=line.remittance,
+            booking_date=wire.date(line.booking_date),
+            matched=line.matched,
+            unmatched_days=line.unmatched_days(self._clock.today()),
+            create_time=wire.instant(line.create_time),
+        )
+
+
+def _key(row: Payment | StatementLine) -> tuple[datetime, UUID]:
+    return row.create_time, row.id
+
+
+async def _locked(tx: Transaction, request: Any) -> Payment:
+    return await handlers.get_payment(
+        tx, parse_name(request.name, "payments"), viewer=principal(), etag=request.etag
+    )
+
+
+def payment_to_wire(payment: Payment) -> payments_pb2.Payment:
+    """Return a payment as the contract shows it."""
+    return payments_pb2.Payment(
+        name=payment.name,
+        uid=str(payment.id),
+        etag=etag(payment.version),
+        event_sequence=payment.event_sequence,
+        state=wire.enum_number(payments_pb2.PaymentState, payment.state, prefix="PAYMENT_STATE_"),
+        rail=wire.enum_number(payments_pb2.Rail, payment.rail, prefix="RAIL_"),
+        account=name("accounts", payment.account),
+        party=name("parties", payment.party),
+        amount=wire.money(payment.amount, CURRENCY),
+        destination=name("accounts", payment.destination) if payment.destination else "",
+        creditor_name=payment.creditor_name,
+        creditor_account=payment.creditor_account,
+        creditor_agent=payment.creditor_agent,
+        end_to_end_id=payment.end_to_end_id,
+        remittance=payment.remittance,
+        maker=payment.maker,
+        checker=payment.checker,
+        failure=payment.failure,
+        is_simulated=RAILS[payment.rail].is_simulator,
+        hold_transfer=name("transfers", payment.hold_transfer) if payment.hold_transfer else "",
+        file=payment.file or "",
+        create_time=wire.instant(payment.create_time),
+        update_time=wire.instant(payment.update_time),
+    )

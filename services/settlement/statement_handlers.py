@@ -1,0 +1,230 @@
+"""Reconciliation: what a bank statement says, line by line, in one transaction."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from uuid import UUID
+
+from ironloop.settlement.v1 import settlement_events_pb2 as events
+
+from services.kit import wire
+from services.kit.errors import NotFound
+from services.kit.ids import fact_id, name, new_id
+from services.kit.principals import Principal
+from services.kit.timers import Timer
+from services.kit.transaction import Transaction
+from services.settlement import handlers
+from services.settlement import payment_store as payments
+from services.settlement.account import (
+    MAIN_LEDGER,
+    AccountKey,
+    AccountKind,
+    AccountRecord,
+    AccountState,
+)
+from services.settlement.camt053 import read_camt053
+from services.settlement.errors import StatementMalformed
+from services.settlement.lifecycle import PAYMENT, STATEMENT_LINE
+from services.settlement.payment_handlers import (
+    CURRENCY,
+    bank_account,
+    conclude,
+    move,
+    open_account,
+)
+from services.settlement.payment_model import (
+    LineState,
+    Payment,
+    Rail,
+    StatementEntry,
+    StatementLine,
+)
+from services.settlement.transfer import Transfer, TransferKind
+
+FUND_WALLET, UNMATCHED, MATCHED = 1, 36, 37  # transfer codes of docs/accounts.md
+AGE_TIMER = "statement_line_aged"
+AGED_AFTER = timedelta(days=5)  # then somebody must look
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of a statement's lines."""
+
+    statement: str
+    lines: list[StatementLine]
+    duplicate_count: int
+
+
+async def import_camt053(tx: Transaction, xml: str, *, viewer: Principal) -> Imported:
+    """Take in a bank statement, whole or not at all.
+
+    Raises:
+        StatementMalformed: It breaks a rule of structure or totals, or is of another account.
+    """
+    statement = read_camt053(xml, currency=CURRENCY)
+    bank = await bank_account(tx, MAIN_LEDGER)
+    if statement.account != str(bank):
+        raise StatementMalformed(1, "Acct", f"must be the account {bank}, not {statement.account}")
+    known = await payments.list_known_references(
+        tx.connection, bank, [entry.reference for entry in statement.entries]
+    )
+    fresh = [entry for entry in statement.entries if entry.reference not in known]
+    meant = await payments.lock_payments_by_reference(
+        tx.connection, [entry.end_to_end_id for entry in fresh if entry.end_to_end_id]
+    )
+    lines = []
+    for entry in fresh:
+        line = StatementLine(
+            new_id(),
+            0,
+            bank,
+            statement.id,
+            entry.reference,
+            LineState.UNMATCHED,
+            entry.amount_fen,
+            entry.is_credit,
+            entry.end_to_end_id,
+            entry.remittance,
+            entry.booking_date,
+            "",
+            tx.now,
+        )
+        matched = await _match_payment(tx, entry, meant) or await _match_wallet(
+            tx, entry, line, viewer=viewer
+        )
+        if matched:
+            line = replace(line, state=LineState.MATCHED, matched=matched)
+        else:
+            await _suspend(tx, line)
+        lines.append(line)
+    await payments.insert_lines(tx.connection, lines)
+    return Imported(statement.id, lines, len(known))
+
+
+async def match_line(
+    tx: Transaction, line_id: UUID, wallet: int, *, viewer: Principal
+) -> StatementLine:
+    """Move an unmatched line's money from suspense to a wallet.
+
+    Raises:
+        NotFound: There is no such line or wallet.
+        TransitionRefused: The line is matched, or its money went out.
+        TransferRefused: The ledger refuses.
+    """
+    line = await payments.lock_line(tx.connection, line_id)
+    if line is None:
+        raise NotFound(name("statementLines", line_id))
+    step = STATEMENT_LINE.next(
+        line.state if line.is_credit else LineState.MATCHED, "match", subject=line.name
+    )
+    await handlers.get_account(tx.connection, wallet, viewer=viewer)
+    suspense = (await _suspense(tx)).account.id
+    await move(tx, line.name, _transfer(tx, line, suspense, wallet, MATCHED))
+    await tx.cancel_timers(line.name, kind=AGE_TIMER)
+    return await payments.update_line(
+        tx.connection,
+        line_id,
+        state=step.target,
+        matched=name("accounts", wallet),
+        announces=False,
+    )
+
+
+async def on_line_aged(tx: Transaction, timer: Timer) -> None:
+    """Announce that a line's money has rested in suspense for too long, and look again later."""
+    line = await payments.lock_line(tx.connection, UUID(timer.payload["line"]))
+    if line is None or line.state is not LineState.UNMATCHED:
+        return
+    line = await payments.update_line(
+        tx.connection, line.id, state=line.state, matched=line.matched, announces=True
+    )
+    await tx.emit(
+        events.StatementLineAged(
+            line=line.name,
+            sequence=line.event_sequence,
+            reference=line.reference,
+            amount=wire.money(line.amount, CURRENCY),
+            is_credit=line.is_credit,
+            unmatched_days=line.unmatched_days(tx.today),
+        )
+    )
+    await _set_age_timer(tx, line)
+
+
+async def _match_payment(tx: Transaction, entry: StatementEntry, meant: dict[str, Payment]) -> str:
+    """Settle or return the payment that an entry tells of; return its name, or "" if none."""
+    payment = meant.get(entry.end_to_end_id)
+    if payment is None or payment.rail is not Rail.BANK or payment.amount != entry.amount_fen:
+        return ""
+    if entry.is_credit and not entry.is_return:
+        return ""
+    command = "return" if entry.is_credit else "settle"
+    known_steps = {(step.source, step.command) for step in PAYMENT.transitions}
+    # Money that came back for a payment that never left would fund the wallet twice.
+    if (payment.state, command) not in known_steps or (
+        command == "return" and payment.post_transfer is None
+    ):
+        return ""
+    reason = (entry.remittance or "returned by the bank") if entry.is_credit else ""
+    meant[entry.end_to_end_id] = await conclude(tx, payment, command, reason=reason)
+    return payment.name
+
+
+async def _match_wallet(
+    tx: Transaction, entry: StatementEntry, line: StatementLine, *, viewer: Principal
+) -> str:
+    """Fund the wallet whose number an entry's reference names; return its name, or ""."""
+    reference = entry.creditor_reference
+    if not entry.is_credit or entry.is_return or not (reference.isascii() and reference.isdigit()):
+        return ""
+    if len(reference) > 18:  # more digits than an account's number has
+        return ""
+    try:
+        record = await handlers.get_account(tx.connection, int(reference), viewer=viewer)
+    except NotFound:
+        return ""
+    fits = (
+        record.key.kind is AccountKind.WALLET
+        and record.key.ledger == MAIN_LEDGER
+        and record.state is AccountState.OPEN
+    )
+    if not fits:
+        return ""
+    funding = _transfer(tx, line, line.bank_account, record.account.id, FUND_WALLET)
+    await move(tx, line.name, funding)
+    return record.name
+
+
+async def _suspend(tx: Transaction, line: StatementLine) -> None:
+    suspense = (await _suspense(tx)).account.id
+    debit, credit = (
+        (line.bank_account, suspense) if line.is_credit else (suspense, line.bank_account)
+    )
+    await move(tx, line.name, _transfer(tx, line, debit, credit, UNMATCHED))
+    await _set_age_timer(tx, line)
+
+
+async def _set_age_timer(tx: Transaction, line: StatementLine) -> None:
+    await tx.set_timer(
+        AGE_TIMER, line.name, due_at=tx.now + AGED_AFTER, payload={"line": str(line.id)}
+    )
+
+
+async def _suspense(tx: Transaction) -> AccountRecord:
+    return await open_account(tx, AccountKey(MAIN_LEDGER, AccountKind.SUSPENSE, None, ""))
+
+
+def _transfer(tx: Transaction, line: StatementLine, debit: int, credit: int, code: int) -> Transfer:
+    return Transfer(
+        fact_id(tx.now, line.name, str(code)),
+        line.id,
+        TransferKind.POSTED,
+        debit,
+        credit,
+        line.amount,
+        None,
+        0,
+        False,
+        code,
+        line.name,
+        line.remittance,
+    )
