@@ -1,6 +1,6 @@
 """What finance learns from the other services: leases make receivables, valuations move cover."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from google.type import money_pb2
@@ -20,6 +20,8 @@ from services.kit import wire
 from services.kit.ids import new_id
 from services.kit.transaction import Transaction
 
+NUMBER_MAX = 1_000  # instalments of a lease, as the contract numbers them
+
 
 async def create_receivables(tx: Transaction, activated: leasing_events_pb2.LeaseActivated) -> None:
     """Make a receivable of each instalment of a lease that runs."""
@@ -38,11 +40,9 @@ async def revise_receivables(
 ) -> None:
     """Follow a schedule that changed: the debtor signs what changed anew; an open offer ends."""
     lines = {line.number: line for line in rescheduled.schedule}
-    known = await receivable_store.lock_run(tx.connection, rescheduled.lease)
-    changed = [line.number for line in known if line.number in lines]
-    known = await _close_offers(tx, rescheduled.lease, known, changed)
+    await _close_offers(tx, rescheduled.lease, lines)
     revised = []
-    for present in known:
+    for present in await receivable_store.lock_run(tx.connection, rescheduled.lease):
         line = lines.get(present.number)
         if line is None or present.state not in (
             ReceivableState.CREATED,
@@ -74,10 +74,10 @@ async def revise_receivables(
 
 async def collect_receivable(tx: Transaction, paid: leasing_events_pb2.InstalmentPaid) -> None:
     """Note what a debtor paid on a receivable; its penalties and fees are no part of it."""
-    known = await receivable_store.lock_run(
+    await _close_offers(tx, paid.lease, [paid.number])
+    for line in await receivable_store.lock_run(
         tx.connection, paid.lease, from_number=paid.number, to_number=paid.number
-    )
-    for line in await _close_offers(tx, paid.lease, known, [paid.number]):
+    ):
         received_fen = _fen(paid.paid.interest) + _fen(paid.paid.principal)
         left_fen = _fen(paid.left.interest) + _fen(paid.left.principal)
         collected = replace(line, paid_fen=line.paid_fen + received_fen)
@@ -95,8 +95,8 @@ async def collect_receivable(tx: Transaction, paid: leasing_events_pb2.Instalmen
 
 async def close_receivables(tx: Transaction, bought_out: leasing_events_pb2.LeaseBoughtOut) -> None:
     """Close what is left of a lease that was bought out; each owner has had its money."""
+    await _close_offers(tx, bought_out.lease, range(1, NUMBER_MAX + 1))
     known = await receivable_store.lock_run(tx.connection, bought_out.lease)
-    known = await _close_offers(tx, bought_out.lease, known, [line.number for line in known])
     await _settle(tx, [line for line in known if line.state is not ReceivableState.SETTLED])
 
 
@@ -105,23 +105,19 @@ async def revalue_draws(tx: Transaction, issued: valuation_events_pb2.ValuationI
     await draw_handlers.revalue(tx, issued)
 
 
-async def _close_offers(
-    tx: Transaction, lease: str, known: Sequence[Receivable], numbers: Sequence[int]
-) -> list[Receivable]:
-    """End the open offers of factoring in which one of the numbers stands, and read again."""
-    touched = {
-        line.factoring_id
-        for line in known
-        if line.number in numbers and line.state is ReceivableState.OFFERED
-    }
-    for factoring_id in sorted(found for found in touched if found is not None):
-        factoring = await factoring_store.lock_factoring(tx.connection, factoring_id)
+async def _close_offers(tx: Transaction, lease: str, numbers: Collection[int]) -> None:
+    """End the open offers of factoring in which one of the numbers stands.
+
+    One that is being accepted goes on: leasing refuses to assign what has changed there, and what
+    it assigns is compared with what was priced.
+    """
+    if not numbers:
+        return
+    for factoring in await factoring_store.lock_open_of_lease(
+        tx.connection, lease, first=min(numbers), last=max(numbers)
+    ):
         if not factoring.held_by:
             await factoring_handlers.fall_back(tx, factoring, command="cancel")
-    if not touched:
-        return list(known)
-    read_again = await receivable_store.lock_run(tx.connection, lease)
-    return [line for line in read_again if line.number in {k.number for k in known}]
 
 
 async def _settle(tx: Transaction, lines: Sequence[Receivable]) -> None:

@@ -70,6 +70,23 @@ async def lock_factoring(connection: Connection, factoring_id: UUID) -> Factorin
     return _factoring(row)
 
 
+async def lock_open_of_lease(
+    connection: Connection, lease: str, *, first: int, last: int
+) -> list[Factoring]:
+    """Return the offered factorings that touch a run of a lease's instalments, locked."""
+    rows = await connection.fetch(
+        """
+        select * from factoring
+        where lease = $1 and state = 'OFFERED' and from_number <= $3 and to_number >= $2
+        order by id for no key update
+        """,
+        lease,
+        first,
+        last,
+    )
+    return [_factoring(row) for row in rows]
+
+
 async def lock_factoring_of(
     connection: Connection, factoring_id: UUID, *, party: str, funder_only: bool
 ) -> Factoring | None:

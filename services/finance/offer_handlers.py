@@ -198,12 +198,11 @@ async def _move(tx: Transaction, offer: Offer, command: str) -> Offer:
     return moved
 
 
-async def mark_drawn(tx: Transaction, offer_id: UUID, *, draw: str, lien: str) -> Offer:
+async def mark_drawn(tx: Transaction, offer_id: UUID, *, draw: str, lien: str) -> None:
     """Note that an offer's money is paid."""
     offer = await offer_store.lock_offer(tx.connection, offer_id)
     moved = await _move(tx, offer, "draw")
     await tx.emit(offer_events.drawn(moved, draw=draw, lien=lien))
-    return moved
 
 
 async def mark_repaid(tx: Transaction, offer_id: UUID, *, draw: str) -> None:

@@ -53,7 +53,7 @@ async def quote_draw(
     """Return what pays a draw off on a day.
 
     Raises:
-        NotFound, DrawBusy, DrawNotOutstanding: There is no such draw, or nothing to pay.
+        NotFound, DrawNotOutstanding: There is no such draw, or nothing to pay.
         InvalidArgument: The day is past, or after maturity.
     """
     draw = await draw_store.find_draw(connection, draw_id, viewer=viewer)

@@ -206,6 +206,7 @@ create table factoring (
 create index factoring_create_time on factoring (create_time desc, id desc);
 create index factoring_lessor on factoring (lessor, create_time desc, id desc);
 create index factoring_funder on factoring (funder, create_time desc, id desc);
+create index factoring_open on factoring (lease) where state = 'OFFERED';
 create index factoring_facility on factoring (facility_id, debtor);
 
 create table receivable (
