@@ -153,12 +153,6 @@ class Rental:
         day = schedule.instalments[number - 1].payable_date
         await self.lending.world.advance_to(wire.to_date(day, field="payable_date"))
 
-    async def pay_through(self, number: int) -> None:
-        """Let time pass to an instalment's day, pay what is due, and let everybody hear of it."""
-        await self.until_payable(number)
-        await self.pay()
-        await self.lending.world.until_at_rest()
-
 
 async def accept(funder: Actor, factoring: receivables_pb2.Factoring) -> receivables_pb2.Factoring:
     """Let a funder accept a factoring and pay."""

@@ -39,11 +39,11 @@ async def draw_on(
     return await lending.draw(rental.lessor, offer)
 
 
-async def test_a_sold_tail_repays_the_draw_first_to_the_fen(factoring: Lending) -> None:
+async def test_sold_instalments_repay_the_draw_first_to_the_fen(factoring: Lending) -> None:
     rental = await Rental.begin(factoring, months=36)
     funder = await factoring.funder(fen=PLENTY_FEN)
     draw = await draw_on(factoring, rental, funder, amount_fen=300_000_00)
-    await rental.confirm(2, 36)
+    await rental.confirm(1, 36)
     lessor_fen, funder_fen = (
         await factoring.balance(rental.lessor),
         await factoring.balance(funder),
@@ -53,9 +53,9 @@ async def test_a_sold_tail_repays_the_draw_first_to_the_fen(factoring: Lending) 
     )
     payoff_fen = fen(owed.amount)
 
-    offer = await rental.offer(funder, 2, 36)
-    # WE-1's instalments at WE-5's rate, the first of them two months ahead.
-    rows = WE_1.rows[1:]
+    offer = await rental.offer(funder, 1, 36)
+    # WE-1's instalments at WE-5's rate.
+    rows = WE_1.rows
     price_fen = present_value([(row.number, row.payment_fen) for row in rows], Decimal("0.048"))
     assert fen(offer.gross) == sum(row.payment_fen for row in rows)
     assert fen(offer.price) == price_fen
@@ -79,31 +79,30 @@ async def test_a_sold_tail_repays_the_draw_first_to_the_fen(factoring: Lending) 
     assert payment.kind == finance_pb2.DRAW_PAYMENT_KIND_FACTORING
 
     # The instalments are the funder's at leasing and here; the debtor has notice.
-    assert await rental.owners() == [rental.lessor.party] + [funder.party] * 35
+    assert await rental.owners() == [funder.party] * 36
     lines = await rental.receivables()
     assert [line.owner for line in lines] == await rental.owners()
-    assert {line.state for line in lines[1:]} == {receivables_pb2.RECEIVABLE_STATE_FUNDED}
+    assert {line.state for line in lines} == {receivables_pb2.RECEIVABLE_STATE_FUNDED}
     [notice] = (
         await receivables(rental.lessee).ListAssignmentNotices(
             receivables_pb2.ListAssignmentNoticesRequest(lease=rental.lease)
         )
     ).notices
     assert (notice.assignor, notice.assignee) == (rental.lessor.party, funder.party)
-    assert (notice.from_number, notice.to_number, notice.withdrawn) == (2, 36, False)
+    assert (notice.from_number, notice.to_number, notice.withdrawn) == (1, 36, False)
     assert notice.registry_no == sold.registry_no
     assert notice.registry_no.startswith("STUB-")
 
-    # The first instalment is the lessor's still, the second goes to the funder, in two payments.
-    await rental.pay_through(1)
-    assert (await rental.states())[:2] == ["SETTLED", "FUNDED"]
+    # The first instalment goes to the funder, in two payments.
     before_fen = await factoring.balance(funder)
-    await rental.until_payable(2)
-    await rental.pay(number=2, amount_fen=10_000_00)
+    await rental.until_payable(1)
+    await rental.pay(number=1, amount_fen=10_000_00)
     await factoring.world.until_at_rest()
-    assert (await rental.states())[1] == "COLLECTING"
-    await rental.pay_through(2)
-    assert (await rental.states())[1] == "SETTLED"
-    assert await factoring.balance(funder) == before_fen + fen(lines[1].amount)
+    assert (await rental.states())[0] == "COLLECTING"
+    await rental.pay()
+    await factoring.world.until_at_rest()
+    assert (await rental.states())[0] == "SETTLED"
+    assert await factoring.balance(funder) == before_fen + fen(lines[0].amount)
     assert await factoring.is_balanced()
 
 
