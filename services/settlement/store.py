@@ -31,6 +31,7 @@ async def insert_ledger(
     connection: Connection, *, book: str, currency_code: str, at: datetime
 ) -> Ledger:
     """Open a ledger under the next number, or return the one of this book and currency."""
+    await connection.execute("select pg_advisory_xact_lock(hashtext('insert_ledger'))")
     await connection.execute(
         """
         insert into ledger (id, book, currency_code, create_time)

@@ -1,5 +1,7 @@
 """Accounts through the API: opened once, seen by their own party, frozen and closed."""
 
+import asyncio
+
 import pytest
 from ironloop.settlement.v1 import settlement_pb2 as pb
 
@@ -227,6 +229,15 @@ async def test_another_ledger_is_another_lane_and_never_mixes(client: LedgerClie
     listed = await operator.stub.ListLedgers(pb.ListLedgersRequest(page_size=1))
     assert listed.next_page_token
     assert listed.ledgers[0].name == "ledgers/1"
+
+
+async def test_ledgers_opened_at_once_have_numbers_of_their_own(client: LedgerClient) -> None:
+    operator = LedgerClient(client.world, client.world.operator)
+    requests = [
+        pb.CreateLedgerRequest(book=f"race-{place % 6}", currency_code="CNY") for place in range(18)
+    ]
+    ledgers = await asyncio.gather(*(operator.stub.CreateLedger(each) for each in requests))
+    assert len({ledger.name for ledger in ledgers}) == 6
 
 
 COMMANDS = {
