@@ -2,6 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from google.type import date_pb2, decimal_pb2
 
@@ -50,20 +51,20 @@ def hours(value: decimal_pb2.Decimal, *, field: str) -> Decimal:
     return _scaled(number, HOURS_PLACES, field)
 
 
-def optional_hours(message: object, field: str) -> Decimal | None:
+def optional_hours(message: Any, field: str) -> Decimal | None:
     """Return hours of a request, or None where they are absent.
 
     Raises:
         InvalidArgument: As `hours` says.
     """
-    is_given = message.HasField(field)  # type: ignore[attr-defined]
+    is_given = message.HasField(field)
     return hours(getattr(message, field), field=field) if is_given else None
 
 
-def optional_date(message: object, field: str) -> date | None:
+def optional_date(message: Any, field: str) -> date | None:
     """Return a date field of a request, or None where it is absent."""
     value: date_pb2.Date = getattr(message, field)
-    is_given = message.HasField(field)  # type: ignore[attr-defined]
+    is_given = message.HasField(field)
     return wire.to_date(value, field=field) if is_given else None
 
 

@@ -101,4 +101,4 @@ async def _ensure(peers: Peers, accounts: list[settlement_pb2.NewAccount]) -> li
     answer = await peers.call(
         stub.CreateAccounts, settlement_pb2.CreateAccountsRequest(accounts=accounts)
     )
-    return [int(account.name.removeprefix("accounts/")) for account in answer.accounts]
+    return [account.number for account in answer.accounts]
