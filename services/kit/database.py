@@ -160,7 +160,7 @@ class Database:
 
     async def _give_back(self, connection: Connection) -> None:
         self._lent -= 1
-        await self._pool.release(connection)
+        await self._pool.release(connection)  # type: ignore[arg-type]  # it came from there
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Connection]:

@@ -160,8 +160,9 @@ class KafkaFeed:
         self._prefix = prefix
         self._stopping = threading.Event()
         self._applying: ThreadFuture[None] | None = None
-        self._lag_asked: list[ThreadFuture[int]] = []
-        self._lag_lock = threading.Lock()
+        self._applied: Mapping[TopicPartition, int] = {}
+        self._meter: Any = None
+        self._meter_lock = threading.Lock()
         self._lag_seen_at_s = 0.0
         self._thread: threading.Thread | None = None
 
@@ -180,6 +181,10 @@ class KafkaFeed:
             applying.cancel()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join, CLOSE_TIMEOUT_S)
+        with self._meter_lock:
+            if self._meter is not None:
+                self._meter.close()
+                self._meter = None
 
     async def lag(self) -> int:
         """Return how many records are in the topics and not yet applied.
@@ -187,12 +192,9 @@ class KafkaFeed:
         Raises:
             BrokerUnavailable: The broker does not answer.
         """
-        answer: ThreadFuture[int] = ThreadFuture()
-        with self._lag_lock:
-            self._lag_asked.append(answer)
         try:
             async with asyncio.timeout(LAG_TIMEOUT_S):
-                return await asyncio.wrap_future(answer)
+                return await asyncio.to_thread(self._measure_lag)
         except (KafkaError, TimeoutError) as error:
             raise BrokerUnavailable(error) from error
 
@@ -244,7 +246,12 @@ class KafkaFeed:
                 self._apply([_record(raw, self._prefix) for raw in raws], apply, loop)
                 # This partition's offset only: others of the same poll are not applied yet.
                 consumer.commit({partition: OffsetAndMetadata(raws[-1].offset + 1)})
-            self._answer_lag(consumer)
+            self._applied = {
+                partition: consumer.position(partition, timeout_ms=REQUEST_TIMEOUT_MS) or 0
+                for partition in consumer.assignment()
+            }
+            if time.monotonic() - self._lag_seen_at_s > LAG_EVERY_S:
+                self._measure_lag()
 
     def _apply(
         self, records: Sequence[Record], apply: Apply, loop: asyncio.AbstractEventLoop
@@ -255,36 +262,35 @@ class KafkaFeed:
         self._applying.result()
         self._applying = None
 
-    def _answer_lag(self, consumer: Any) -> None:
-        """Look how far the topics are ahead: when somebody asks, and now and then for /metrics."""
-        with self._lag_lock:
-            asked, self._lag_asked = self._lag_asked, []
-        is_time = time.monotonic() - self._lag_seen_at_s > LAG_EVERY_S
-        if not asked and not is_time:
-            return
-        self._lag_seen_at_s = time.monotonic()
-        try:
-            total = self._measure_lag(consumer)
-        except KafkaError as error:
-            for answer in asked:
-                answer.set_exception(error)
-            raise
-        for answer in asked:
-            if answer.set_running_or_notify_cancel():
-                answer.set_result(total)
+    def _measure_lag(self) -> int:
+        """Look how far the topics are ahead of what is applied.
 
-    def _measure_lag(self, consumer: Any) -> int:
-        partitions: set[TopicPartition] = consumer.assignment()
-        if not partitions:
+        Over a connection of its own: on the reader's the broker would answer only after a fetch
+        that waits for records, half a second later.
+        """
+        applied = self._applied
+        if not applied:
             return 1  # nothing is known before the group has formed, so there may be something
-        ends = consumer.end_offsets(partitions)
+        with self._meter_lock:
+            if self._meter is None:
+                self._meter = KafkaConsumer(
+                    bootstrap_servers=self._bootstrap,
+                    bootstrap_timeout_ms=REQUEST_TIMEOUT_MS,
+                    client_id=f"{self._group}-meter",
+                )
+            try:
+                ends = self._meter.end_offsets(list(applied), timeout_ms=REQUEST_TIMEOUT_MS)
+            except KafkaError:
+                self._meter.close()
+                self._meter = None
+                raise
         behind: Counter[str] = Counter()
-        for partition in partitions:
+        for partition, position in applied.items():
             topic = partition.topic.removeprefix(self._prefix)
-            position = consumer.position(partition, timeout_ms=REQUEST_TIMEOUT_MS) or 0
             behind[topic] += max(0, ends[partition] - position)
         for topic, count in behind.items():
             telemetry.CONSUMER_LAG.labels(topic).set(count)
+        self._lag_seen_at_s = time.monotonic()
         return behind.total()
 
 

@@ -4,6 +4,7 @@ and a service may have commands of its own.
 
 import argparse
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,10 @@ from services.kit.logs import start_logging
 from services.kit.service import ServiceDefinition, open_runtime, serving
 from services.kit.settings import ServiceSettings
 from services.kit.telemetry import start_tracing
+
+# Objects made between two young collections, and so on up. A call makes a few dozen that refer
+# to each other; collecting at every 700 of them took more time than the calls themselves.
+COLLECTOR_THRESHOLDS = (20_000, 20, 50)
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +62,7 @@ async def _serve(definition: ServiceDefinition, settings: ServiceSettings) -> No
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     async with serving(definition, settings):
+        _calm_collector()
         await stopping.wait()
 
 
@@ -68,6 +74,13 @@ async def _run_own(
 ) -> int:
     async with open_runtime(definition, settings) as (runtime, _):
         return await command.run(runtime, arguments)
+
+
+def _calm_collector() -> None:
+    """Leave what lives as long as the service out of garbage collection, and collect less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTOR_THRESHOLDS)
 
 
 async def _replay(

@@ -4,6 +4,7 @@ import json
 import random
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
@@ -54,7 +55,7 @@ class JsonLinesExporter(SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Append the spans."""
-        self._file.write("".join(json.dumps(self._fields(span)) + "\n" for span in spans))
+        self._file.write("".join([self._line(span) for span in spans]))
         self._file.flush()
         return SpanExportResult.SUCCESS
 
@@ -62,19 +63,21 @@ class JsonLinesExporter(SpanExporter):
         """Close the file."""
         self._file.close()
 
-    def _fields(self, span: ReadableSpan) -> dict[str, str | int | None]:
-        own, parent = span.get_span_context(), span.parent
-        assert own is not None
-        return {
-            "trace_id": f"{own.trace_id:032x}",
-            "span_id": f"{own.span_id:016x}",
-            "parent_span_id": f"{parent.span_id:016x}" if parent else None,
-            "name": span.name,
-            "kind": span.kind.name,
-            "service": self._service,
-            "start_ns": span.start_time,
-            "end_ns": span.end_time,
-        }
+    def _line(self, span: ReadableSpan) -> str:
+        # Written by hand: this runs for every call, beside the calls, and json takes longer.
+        own, parent = span.context, span.parent
+        parent_id = f'"{parent.span_id:016x}"' if parent else "null"
+        return (
+            f'{{"trace_id": "{own.trace_id:032x}", "span_id": "{own.span_id:016x}", '
+            f'"parent_span_id": {parent_id}, "name": {_quoted(span.name)}, '
+            f'"kind": "{span.kind.name}", "service": {_quoted(self._service)}, '
+            f'"start_ns": {span.start_time}, "end_ns": {span.end_time}}}\n'
+        )
+
+
+@lru_cache(maxsize=1_000)
+def _quoted(text: str) -> str:
+    return json.dumps(text)
 
 
 def start_tracing(service: str, path: Path | None) -> TracerProvider | None:
