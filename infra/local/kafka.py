@@ -148,10 +148,11 @@ def _configure(folder: Path, *, port: int, controller_port: int) -> Path:
 
 
 def _format(configuration: Path) -> None:
+    # An id may begin with "-", so it is given together with its option.
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
     tool = [*_java("-Xmx128m"), "kafka.tools.StorageTool", "format", "--standalone"]
     made = subprocess.run(
-        [*tool, "-t", cluster, "-c", str(configuration)],
+        [*tool, f"--cluster-id={cluster}", "-c", str(configuration)],
         check=False,
         capture_output=True,
         text=True,
