@@ -19,6 +19,8 @@ from services.settlement.account import (
 )
 from services.settlement.transfer import Standing
 
+NOBODY = UUID(int=0)  # the owner of an account that has none
+
 _ACCOUNT = """
     select a.id, a.ledger, a.code, a.flags, a.version, a.owner, a.reference, a.debits_pending,
         a.credits_pending, a.debits_posted, a.credits_posted, a.create_time, a.update_time,
@@ -78,7 +80,7 @@ async def insert_accounts(
             where not exists (
                 select from account a
                 where a.ledger = k.ledger and a.code = k.code
-                  and a.owner is not distinct from k.owner and a.reference = k.reference)
+                  and a.owner = k.owner and a.reference = k.reference)
             order by 1, 2, 4, 5
         ) as k (ledger, code, flags, owner, reference)
         on conflict (ledger, code, owner, reference) do nothing
@@ -86,7 +88,7 @@ async def insert_accounts(
         [key.ledger for key in keys],
         [line.code for line in lines],
         [int(line.flags) for line in lines],
-        [key.owner for key in keys],
+        [key.owner or NOBODY for key in keys],
         [key.reference for key in keys],
         at,
     )
@@ -102,11 +104,11 @@ async def list_accounts_of(
             select distinct * from unnest($1::int[], $2::smallint[], $3::uuid[], $4::text[])
         ) as k (ledger, code, owner, reference)
             on a.ledger = k.ledger and a.code = k.code
-            and a.owner is not distinct from k.owner and a.reference = k.reference
+            and a.owner = k.owner and a.reference = k.reference
         """,
         [key.ledger for key in keys],
         [CHART[key.kind].code for key in keys],
-        [key.owner for key in keys],
+        [key.owner or NOBODY for key in keys],
         [key.reference for key in keys],
     )
     return [_record(row) for row in rows]
@@ -267,7 +269,12 @@ async def lookup_refusals(connection: Connection, ids: Sequence[UUID]) -> list[R
 
 def _record(row: Any) -> AccountRecord:
     return AccountRecord(
-        key=AccountKey(row["ledger"], KIND_OF_CODE[row["code"]], row["owner"], row["reference"]),
+        key=AccountKey(
+            row["ledger"],
+            KIND_OF_CODE[row["code"]],
+            None if row["owner"] == NOBODY else row["owner"],
+            row["reference"],
+        ),
         currency=row["currency_code"],
         version=row["version"],
         account=Account(

@@ -208,5 +208,5 @@ def _text(text: str, characters_max: int) -> str:
     return text[: characters_max + 1].replace("\0", REPLACEMENT)
 
 
-def _is_of(owner: UUID | None, viewer: Principal) -> bool:
-    return owner is not None and name("parties", owner) == viewer.party
+def _is_of(owner: UUID, viewer: Principal) -> bool:
+    return name("parties", owner) == viewer.party

@@ -24,7 +24,7 @@ create table account (
     code smallint not null,
     flags smallint not null,
     version bigint not null default 1,
-    owner uuid,
+    owner uuid not null, -- the nil UUID where it has none: then equality finds it by the index
     reference text not null,
     debits_pending bigint not null default 0 check (debits_pending >= 0),
     credits_pending bigint not null default 0 check (credits_pending >= 0),
@@ -38,7 +38,7 @@ create table account (
     constraint credits_within_debits
         check (flags & 2 = 0 or credits_posted + credits_pending <= debits_posted)
 ) with (fillfactor = 50);
-create unique index account_key on account (ledger, code, owner, reference) nulls not distinct;
+create unique index account_key on account (ledger, code, owner, reference);
 create index account_owner on account (owner, id);
 create index account_reference on account (reference, id) where reference <> '';
 

@@ -107,9 +107,9 @@ async def make_universe(ledger: LedgerDatabase) -> Universe:
         for account in universe.state().accounts.values():
             await tx.connection.execute(
                 """
-                insert into account (id, ledger, code, flags, reference, debits_pending,
+                insert into account (id, ledger, code, flags, owner, reference, debits_pending,
                     credits_pending, debits_posted, credits_posted, create_time, update_time)
-                values ($1, $2, 1010, $3, $1::bigint::text, $4, $5, $6, $7, $8, $8)
+                values ($1, $2, 1010, $3, uuidv7(), '', $4, $5, $6, $7, $8, $8)
                 """,
                 account.id,
                 universe.ledgers[0],
