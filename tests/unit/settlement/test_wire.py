@@ -3,11 +3,10 @@
 import pytest
 from ironloop.settlement.v1 import settlement_pb2 as pb
 
-from services.kit.ids import new_id
 from services.settlement.transfer import MALFORMED, ResultCode, flaw
 from services.settlement.wire import transfer_of
 
-ID = str(new_id())
+ID = "01a20f85-93b6-7dc7-b60e-a8d71c34f5ee"
 
 
 def sent(**fields: object) -> pb.Transfer:
