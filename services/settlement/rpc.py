@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +29,13 @@ from services.settlement.wire import (
 )
 
 STREAM_BATCHES_MAX = 8  # batches of one stream that are under way; more wait in the client
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The end of a stream's requests, and why where it is not the client's."""
+
+    error: Exception | None
 
 
 class SettlementRpc(settlement_pb2_grpc.SettlementServiceServicer):
@@ -152,26 +160,24 @@ class SettlementRpc(settlement_pb2_grpc.SettlementServiceServicer):
         self, requests: AsyncIterator[settlement_pb2.PostTransfersRequest], context: Any
     ) -> AsyncIterator[settlement_pb2.PostTransfersResponse]:
         """Post a stream of batches; several are under way at once, answers keep their order."""
-        under_way: asyncio.Queue[asyncio.Task[settlement_pb2.PostTransfersResponse] | None]
+        under_way: asyncio.Queue[asyncio.Task[settlement_pb2.PostTransfersResponse] | _End]
         under_way = asyncio.Queue(STREAM_BATCHES_MAX)
 
         async def read() -> None:
-            async for request in requests:
-                await under_way.put(asyncio.create_task(self._post(request)))
-            await under_way.put(None)
+            try:
+                async for request in requests:
+                    await under_way.put(asyncio.create_task(self._post(request)))
+            except Exception as error:
+                await under_way.put(_End(error))
+            else:
+                await under_way.put(_End(None))
 
         reading = asyncio.create_task(read())
         try:
-            while True:
-                following = asyncio.create_task(under_way.get())
-                await asyncio.wait({reading, following}, return_when=asyncio.FIRST_COMPLETED)
-                if not following.done() and reading.exception() is not None:
-                    following.cancel()
-                    await reading
-                batch = await following
-                if batch is None:
-                    return
+            while not isinstance(batch := await under_way.get(), _End):
                 yield await batch
+            if batch.error is not None:
+                raise batch.error
         finally:
             reading.cancel()
 
