@@ -176,37 +176,14 @@ async def serving(
         background = await stack.enter_async_context(_Background())
         feed = await _start_events(stack, background, runtime, event_log, consumer, timers, sagas)
         room = await definition.assemble(runtime)
-        keys = room.keys or PublishedKeys(settings.jwks_url)
-        authenticator = Authenticator(keys, issuer=settings.issuer, audience=settings.audience)
-        own_services = [
-            *definition.proto_services,
-            operator_pb2.DESCRIPTOR.services_by_name["OperatorService"],
-        ]
-        server = grpc.aio.server(
-            interceptors=[Door(authenticator, own_services)],
-            options=SERVER_OPTIONS,
-            maximum_concurrent_rpcs=CONCURRENT_RPCS_MAX,
+        server, health_servicer, names = _server(
+            definition, room, settings, operator.OperatorRpc(runtime, timers, sagas, feed)
         )
-        room.register(server)
-        operator_pb2_grpc.add_OperatorServiceServicer_to_server(
-            operator.OperatorRpc(runtime, timers, sagas, feed), server
-        )
-        health_servicer = HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-        names = [service.full_name for service in own_services]
-        reflection.enable_server_reflection(
-            [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
-        )
-
         listener = HttpListener(settings.metrics_listen, room.documents)
         stack.push_async_callback(asyncio.to_thread, listener.stop)
         listener.start()
 
-        host, _, _ = settings.listen.rpartition(":")
-        try:
-            port = server.add_insecure_port(settings.listen)
-        except RuntimeError as error:
-            raise OSError(f"cannot listen on {settings.listen}: {error}") from error
+        address = _listen(server, settings.listen)
         await server.start()
         watch = HealthWatch(health_servicer, runtime.database, names)
         await watch.check()
@@ -220,18 +197,53 @@ async def serving(
 
         stack.push_async_callback(server.stop, settings.drain_s)
         stack.push_async_callback(health_servicer.enter_graceful_shutdown)
-        log.info("service_serving", address=f"{host}:{port}", http=listener.address)
+        log.info("service_serving", address=address, http=listener.address)
         yield RunningService(
-            definition,
-            runtime,
-            f"{host}:{port}",
-            listener.address,
-            server,
-            sagas,
-            timers,
-            consumer,
+            definition, runtime, address, listener.address, server, sagas, timers, consumer
         )
         log.info("service_draining")
+
+
+def _server(
+    definition: ServiceDefinition,
+    room: Room,
+    settings: ServiceSettings,
+    operator_rpc: operator.OperatorRpc,
+) -> tuple[grpc.aio.Server, HealthServicer, list[str]]:
+    """Return a server behind its door, its health, and the names of what it serves."""
+    own_services = [
+        *definition.proto_services,
+        operator_pb2.DESCRIPTOR.services_by_name["OperatorService"],
+    ]
+    keys = room.keys or PublishedKeys(settings.jwks_url)
+    authenticator = Authenticator(keys, issuer=settings.issuer, audience=settings.audience)
+    server = grpc.aio.server(
+        interceptors=[Door(authenticator, own_services)],
+        options=SERVER_OPTIONS,
+        maximum_concurrent_rpcs=CONCURRENT_RPCS_MAX,
+    )
+    room.register(server)
+    operator_pb2_grpc.add_OperatorServiceServicer_to_server(operator_rpc, server)
+    health_servicer = HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    names = [service.full_name for service in own_services]
+    reflection.enable_server_reflection(
+        [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
+    )
+    return server, health_servicer, names
+
+
+def _listen(server: grpc.aio.Server, listen: str) -> str:
+    """Bind the server, and return host:port as bound.
+
+    Raises:
+        OSError: The port is taken, or the host is not ours.
+    """
+    try:
+        port = server.add_insecure_port(listen)
+    except RuntimeError as error:
+        raise OSError(f"cannot listen on {listen}: {error}") from error
+    return f"{listen.rpartition(':')[0]}:{port}"
 
 
 async def _start_events(
