@@ -19,7 +19,6 @@ from services.settlement.payment_rpc import PaymentRpc
 from services.settlement.rpc import SettlementRpc
 from services.settlement.settings import SettlementSettings
 
-
 # A batch makes tens of thousands of tuples that die with it and hold no cycles; at the default of
 # 700 the collector looks through them over and over, an eighth of the posting's time.
 COLLECTED_AFTER = (200_000, 20, 100)

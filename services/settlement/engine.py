@@ -6,11 +6,12 @@ from uuid import UUID
 import asyncpg
 
 from services.kit.database import Database
+from services.kit.transaction import Transaction
 from services.settlement import posting_store, store
 from services.settlement.account import MAIN_LEDGER, ledger_of
 from services.settlement.lane import Lanes
 from services.settlement.model import Chain, chains
-from services.settlement.posting import Surroundings, ledger_of_rows, post
+from services.settlement.posting import ledger_of_rows, post
 from services.settlement.transfer import Outcome, Transfer
 
 
@@ -19,7 +20,7 @@ class Engine:
 
     def __init__(self, database: Database, *, queued_max: int) -> None:
         self._database = database
-        self._around = Surroundings(frozenset({MAIN_LEDGER}))
+        self._ledgers = frozenset({MAIN_LEDGER})
         self.lanes = Lanes(self._post, queued_max=queued_max)
 
     async def post(self, rows: Sequence[Transfer]) -> Sequence[Outcome]:
@@ -35,13 +36,13 @@ class Engine:
     async def look_around(self) -> None:
         """Read anew which ledgers exist."""
         async with self._database.read() as connection:
-            self._around = Surroundings(await store.list_ledger_ids(connection))
+            self._ledgers = await store.list_ledger_ids(connection)
 
     async def _ledger_of(self, rows: Sequence[Transfer]) -> int:
-        ledger = ledger_of_rows(rows, self._around.ledgers)
+        ledger = ledger_of_rows(rows, self._ledgers)
         if ledger is None and any(ledger_of(row.debit_account) for row in rows):
             await self.look_around()  # a ledger may have been opened by another replica
-            ledger = ledger_of_rows(rows, self._around.ledgers)
+            ledger = ledger_of_rows(rows, self._ledgers)
         if ledger is None:
             pending_ids: list[UUID] = [row.pending_id for row in rows if row.pending_id]
             if pending_ids:
@@ -50,8 +51,11 @@ class Engine:
         return ledger or MAIN_LEDGER
 
     async def _post(self, ledger: int, batch: Sequence[Chain]) -> Sequence[Outcome]:
+        async def work(tx: Transaction) -> Sequence[Outcome]:
+            return await post(tx, ledger, batch, ledgers=self._ledgers)
+
         try:
-            return await self._database.run(lambda tx: post(tx, ledger, batch, around=self._around))
+            return await self._database.run(work)
         except asyncpg.UniqueViolationError:
             # Another ledger took one of the ids between our look and our write: it is known now.
-            return await self._database.run(lambda tx: post(tx, ledger, batch, around=self._around))
+            return await self._database.run(work)

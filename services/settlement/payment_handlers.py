@@ -263,9 +263,7 @@ async def move(tx: Transaction, subject: str, *rows: Transfer) -> None:
     """
     accounts = [row.debit_account for row in rows if row.debit_account]
     ledger = ledger_of(accounts[0]) if accounts else MAIN_LEDGER
-    outcomes = await posting.post(
-        tx, ledger, chains(rows), around=posting.Surroundings(frozenset({ledger}))
-    )
+    outcomes = await posting.post(tx, ledger, chains(rows), ledgers=frozenset({ledger}))
     for row, outcome in zip(rows, outcomes, strict=True):
         if outcome.code is ResultCode.EXCEEDS_CREDITS:
             raise InsufficientFunds(name("accounts", row.debit_account), amount_fen=row.amount_fen)

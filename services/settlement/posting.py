@@ -1,7 +1,6 @@
 """Posting: one batch of one ledger in one transaction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -20,21 +19,13 @@ EXPIRED_MAX = 1_000  # holds released in one transaction; more follow in the nex
 ID_AHEAD = timedelta(days=1)  # clocks of clients differ; more is a defect of theirs
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What posting knows beside the batch.
-
-    Attributes:
-        ledgers: Every ledger that exists.
-    """
-
-    ledgers: frozenset[int]
-
-
 async def post(
-    tx: Transaction, ledger_id: int, batch: Sequence[Chain], *, around: Surroundings
+    tx: Transaction, ledger_id: int, batch: Sequence[Chain], *, ledgers: frozenset[int]
 ) -> Sequence[Outcome]:
     """Post chains of one ledger and return one outcome a transfer, in order.
+
+    Args:
+        ledgers: Every ledger that exists.
 
     Raises:
         LedgerBroken: What the database holds contradicts the rules; a defect.
@@ -42,7 +33,7 @@ async def post(
     ledger, oldest_ms = await store.lock_ledger(tx.connection, ledger_id)
     at = _event_time(tx, ledger)
     rows = [row for chain in batch for row in chain.rows]
-    state = await _load(tx, ledger, rows, around)
+    state = await _load(tx, ledger, rows, ledgers)
     newest = max(at, datetime.now(UTC)) + ID_AHEAD
     window = IdWindow(oldest_ms, int(newest.timestamp() * 1000))
     made = plan(state, batch, at=at, window=window)
@@ -78,7 +69,7 @@ def _event_time(tx: Transaction, ledger: Ledger) -> datetime:
 
 
 async def _load(
-    tx: Transaction, ledger: Ledger, rows: Sequence[Transfer], around: Surroundings
+    tx: Transaction, ledger: Ledger, rows: Sequence[Transfer], ledgers: frozenset[int]
 ) -> State:
     """Read what the batch can see; the accounts are locked from here on."""
     connection = tx.connection
@@ -98,7 +89,7 @@ async def _load(
     ids: list[UUID] = [row.id for row in rows]
     return State(
         ledger=ledger.id,
-        ledgers=around.ledgers,
+        ledgers=ledgers,
         accounts=accounts,
         posted=await store.find_transfers(connection, [*ids, *pending_ids, *originals]),
         refused=await store.find_refusals(connection, ids),

@@ -134,7 +134,7 @@ async def test_the_database_comes_to_what_the_model_says(
     ledger.clock.at = NOW
     universe = await make_universe(ledger)
     state = universe.state()
-    around = posting.Surroundings(state.ledgers)
+    ledgers = state.ledgers
     last: list[Transfer] = []
     for second, (step, drawn) in enumerate(story):
         at = ledger.clock.at = NOW + timedelta(seconds=second)
@@ -151,7 +151,7 @@ async def test_the_database_comes_to_what_the_model_says(
             batch: list[Transfer] = batch,
             number: int = state.ledger,
         ) -> object:
-            outcomes = await posting.post(tx, number, chains(batch), around=around)
+            outcomes = await posting.post(tx, number, chains(batch), ledgers=ledgers)
             if step == "crash":
                 raise Crash
             return outcomes

@@ -15,7 +15,7 @@ from tests.integration.settlement.conftest import LedgerDatabase
 WRITERS = 8
 BATCHES_EACH = 25
 WALLETS = 6
-AROUND = posting.Surroundings(frozenset({1}))
+LEDGERS = frozenset({1})
 
 
 async def test_a_reader_sees_every_commit_whole_and_resends_never_double(
@@ -130,5 +130,5 @@ def row(debit: int, credit: int, amount_fen: int, *, linked: bool = False) -> Tr
 
 async def post(ledger: LedgerDatabase, batch: list[Transfer]) -> list[Outcome]:
     return list(
-        await ledger.database.run(lambda tx: posting.post(tx, 1, chains(batch), around=AROUND))
+        await ledger.database.run(lambda tx: posting.post(tx, 1, chains(batch), ledgers=LEDGERS))
     )

@@ -18,7 +18,7 @@ from services.settlement.posting_store import LedgerBroken
 from services.settlement.transfer import ResultCode, Transfer, TransferKind
 from tests.integration.settlement.conftest import LedgerDatabase
 
-AROUND = posting.Surroundings(frozenset({1}))
+LEDGERS = frozenset({1})
 
 
 class Undone(Exception):
@@ -40,7 +40,7 @@ async def fund(tx: Transaction) -> int:
         plain,
         plain._replace(id=new_id(), debit_account=wallet, credit_account=bank, amount_fen=101),
     ]
-    outcomes = await posting.post(tx, 1, chains(rows), around=AROUND)
+    outcomes = await posting.post(tx, 1, chains(rows), ledgers=LEDGERS)
     assert [outcome.code for outcome in outcomes] == [
         ResultCode.CREATED,
         ResultCode.EXCEEDS_CREDITS,

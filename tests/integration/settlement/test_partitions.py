@@ -17,7 +17,7 @@ from services.settlement.partitions import Partition
 from services.settlement.transfer import Transfer, TransferKind
 from tests.integration.settlement.conftest import LedgerDatabase
 
-AROUND = posting.Surroundings(frozenset({1}))
+LEDGERS = frozenset({1})
 TODAY = datetime.now(UTC).date()
 OLD_MONTH = date(TODAY.year - 2, 3, 1)
 
@@ -65,7 +65,7 @@ def row(
 
 async def post(ledger: LedgerDatabase, *rows: Transfer) -> list[str]:
     outcomes = await ledger.database.run(
-        lambda tx: posting.post(tx, 1, chains(rows), around=AROUND)
+        lambda tx: posting.post(tx, 1, chains(rows), ledgers=LEDGERS)
     )
     return [outcome.code.name for outcome in outcomes]
 
