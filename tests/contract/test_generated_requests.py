@@ -5,12 +5,15 @@
 
 import asyncio
 import os
+import re
 import secrets
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
+import pytest_asyncio
+from buf.validate import validate_pb2
 from google.protobuf import text_format
 from google.protobuf.message import Message
 from ironloop.options.v1 import options_pb2
@@ -28,6 +31,17 @@ AT_ONCE = 16
 ROUND = 20  # requests to one rpc before the next one's turn, so that rows exist to name
 TIMEOUT_S = 5.0
 FAILURES_SHOWN = 12
+NAMES_LOOKED_AT = 20
+SEEING_ALL = {"SERVICE", "AUDITOR", "ADMIN", "OPERATOR"}
+# What is everybody's to see: identities, published terms and texts, models, open pools.
+PUBLIC = {
+    "GetParty",
+    "GetPolicy",
+    "GetConsentText",
+    "GetLeaseProgramme",
+    "GetModelCard",
+    "GetPool",
+}
 ROLES = sorted(name.removeprefix("ROLE_") for name, number in options_pb2.Role.items() if number)
 
 # A retriable refusal is an answer too, but only where the service says why.
@@ -83,6 +97,28 @@ class Sender:
             batch = waiting[start : start + AT_ONCE]
             await asyncio.gather(*(self._send_one(rpc, request) for request in batch))
 
+    def names_for(self, rpc: Rpc) -> list[str]:
+        """Return a few names of rows that the rpc's request can ask for."""
+        field = rpc.method.input_type.fields_by_name["name"]
+        pattern = field.GetOptions().Extensions[validate_pb2.field].string.pattern
+        known = (name for names in self.generator.names.values() for name in names)
+        fitting = [name for name in known if pattern and re.fullmatch(pattern, name)]
+        return fitting[:NAMES_LOOKED_AT]
+
+    async def code_of(
+        self, rpc: Rpc, name: str, metadata: list[tuple[str, str]]
+    ) -> grpc.StatusCode:
+        """Ask for a row by its name."""
+        request = rpc.request_type(name=name)
+        channel = self.everything.world.channel(rpc.service)
+        try:
+            await rpc.call(
+                channel, request.SerializeToString(), metadata=metadata, timeout=TIMEOUT_S
+            )
+        except grpc.aio.AioRpcError as error:
+            return error.code()
+        return grpc.StatusCode.OK
+
     async def _send_one(self, rpc: Rpc, request: Message) -> None:
         metadata = []
         if not rpc.access.public:
@@ -115,7 +151,9 @@ class Sender:
             )
 
 
-async def test_no_generated_request_is_answered_internal(everything: Everything) -> None:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def sent(everything: Everything) -> Sender:
+    """Return who has sent every request."""
     world = everything.world
     roles = [role for role in ROLES if role != "SERVICE"]
     several = [await world.party(*roles, legal_name=f"Fuzz {secrets.token_hex(4)}") for _ in "ab"]
@@ -123,17 +161,44 @@ async def test_no_generated_request_is_answered_internal(everything: Everything)
     actors["SERVICE"] = [world.service("finance"), world.service("procurement")]
     sender = Sender(everything, actors)
     sender.generator.names["parties"] += [actor.party for actor in several]
-    for sent in range(0, EACH, ROUND):
+    for count in range(0, EACH, ROUND):
         for rpc in everything.rpcs:
-            await sender.send(rpc, min(ROUND, EACH - sent))
+            await sender.send(rpc, min(ROUND, EACH - count))
     _write_report(sender.tally)
-    failures = sender.tally.failures
+    return sender
+
+
+async def test_no_generated_request_is_answered_internal(sent: Sender) -> None:
+    failures = sent.tally.failures
     assert not failures, f"{len(failures)} failures:\n" + "\n".join(failures[:FAILURES_SHOWN])
-    total = sender.tally.total()
-    assert total.total() == EACH * len(everything.rpcs)
+    total = sent.tally.total()
+    assert total.total() == EACH * len(sent.everything.rpcs)
     assert total["OK"] > total.total() * 0.1, f"hardly a request got through: {total}"
     assert total["INVALID_ARGUMENT"] > total.total() * 0.1, f"hardly one was refused: {total}"
     assert total["DEADLINE_EXCEEDED"] < total.total() * 0.01, f"too many hang: {total}"
+
+
+async def test_another_partys_row_is_not_found(sent: Sender) -> None:
+    """Whatever rows exist by now, a party that has made none of them sees those that are public."""
+    world = sent.everything.world
+    roles = [role for role in ROLES if role not in SEEING_ALL]
+    stranger = await world.party(*roles, legal_name="Stranger")
+    bearer = [("authorization", f"Bearer {stranger.token}")]
+    seen, found = [], 0
+    for rpc in sent.everything.rpcs:
+        fields = rpc.method.input_type.fields_by_name
+        may = {options_pb2.Role.Value(f"ROLE_{role}") for role in roles} & set(rpc.access.roles)
+        if not rpc.method.name.startswith("Get") or "name" not in fields or not may:
+            continue
+        for name in sent.names_for(rpc):
+            found += 1
+            code = await sent.code_of(rpc, name, bearer)
+            if code is grpc.StatusCode.OK and rpc.method.name not in PUBLIC:
+                seen.append(f"{rpc} shows {name} to a stranger")
+            elif code not in (grpc.StatusCode.OK, grpc.StatusCode.NOT_FOUND):
+                seen.append(f"{rpc} answers {code.name} for {name}")
+    assert not seen, "\n".join(seen)
+    assert found > 10, "no rows were there to be looked at"
 
 
 def _write_report(tally: Tally) -> None:
