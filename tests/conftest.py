@@ -20,6 +20,10 @@ structlog.configure(
     ]
 )
 
+# A machine may be busy: how long an example takes says nothing of what it proves.
+settings.register_profile("ironloop", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ironloop")
+
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Make the run's folder, once for all workers."""
