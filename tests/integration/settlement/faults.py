@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import grpc
-
 from infra.local.paths import ROOT
 from infra.local.processes import Process, start, stop
 from tests.support import servers
@@ -43,9 +41,8 @@ async def start_process(world: World) -> Process:
         folder=ROOT,
         ends_with_parent=True,
     )
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{world.ports['settlement']}") as channel:
-        async with asyncio.timeout(SERVES_WITHIN_S):
-            await channel.channel_ready()
+    async with asyncio.timeout(SERVES_WITHIN_S):
+        await world.channel("settlement").channel_ready()
     return process
 
 
@@ -61,7 +58,6 @@ class Wire:
     target: int
     port: int = 0
     loses_answers: bool = False
-    lost_bytes: int = 0
     _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
     @asynccontextmanager
@@ -94,7 +90,6 @@ class Wire:
     ) -> None:
         while content := await reader.read(65_536):
             if is_answer and self.loses_answers:
-                self.lost_bytes += len(content)
                 continue
             writer.write(content)
             await writer.drain()
