@@ -125,7 +125,7 @@ class KafkaEventLog:
                 client_id=self._client_id,
                 acks="all",
                 enable_idempotence=True,
-                linger_ms=0,
+                linger_ms=1,  # so that a batch of the relay is one request
                 max_request_size=1_048_576,
                 request_timeout_ms=REQUEST_TIMEOUT_MS,
                 delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
@@ -235,6 +235,10 @@ class KafkaFeed:
             heartbeat_interval_ms=SESSION_TIMEOUT_MS // 3,
             metadata_max_age_ms=METADATA_MAX_AGE_MS,
         )
+        for topic in self._topics:
+            # Known before the group forms: partitions are assigned by what the client knows then,
+            # and what it learns at that very moment it would take for assigned.
+            consumer.partitions_for_topic(topic)
         consumer.subscribe(self._topics)
         return consumer
 
