@@ -10,7 +10,7 @@ from services.kit.transaction import Transaction
 from services.settlement import posting_store, store
 from services.settlement.account import MAIN_LEDGER, ledger_of
 from services.settlement.lane import Lanes
-from services.settlement.model import Chain, chains
+from services.settlement.ledger_state import Chain, chains
 from services.settlement.posting import ledger_of_rows, post
 from services.settlement.transfer import Outcome, Transfer
 

@@ -11,14 +11,22 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
+from prometheus_client import Gauge, Histogram
 
 from services.kit import telemetry
 from services.kit.errors import Retriable
 from services.kit.principals import enter, service_principal
 from services.settlement.errors import LaneFull
-from services.settlement.model import Chain
+from services.settlement.ledger_state import Chain
 from services.settlement.transfer import Outcome
 
+QUEUED = Gauge("ironloop_lane_queued", "Transfers that wait for their ledger", ["ledger"])
+BATCH_TRANSFERS = Histogram(
+    "ironloop_lane_batch_transfers",
+    "Transfers in one commit",
+    ["ledger"],
+    buckets=(1, 4, 16, 64, 256, 1_024, 4_096),
+)
 BATCH_MAX = 4_096  # transfers in one commit; a longer one would hold its accounts for too long
 
 log = structlog.get_logger(__name__)
@@ -69,7 +77,7 @@ class Lane:
             raise LaneFull(self._ledger, self._queued, queued_max=self._queued_max)
         answer = asyncio.get_running_loop().create_future()
         self._queue.append(Job(batch, size, telemetry.traceparent(), answer))
-        self._queued += size
+        self._count(size)
         self._woken.set()
         return await asyncio.shield(answer)
 
@@ -88,8 +96,13 @@ class Lane:
         while self._queue and size + self._queue[0].size <= BATCH_MAX:
             jobs.append(self._queue.popleft())
             size += jobs[-1].size
-        self._queued -= size
+        self._count(-size)
+        BATCH_TRANSFERS.labels(self._ledger).observe(size)
         return jobs
+
+    def _count(self, change: int) -> None:
+        self._queued += change
+        QUEUED.labels(self._ledger).set(self._queued)
 
     async def _post_jobs(self, jobs: Sequence[Job]) -> None:
         batch = [chain for job in jobs for chain in job.batch]

@@ -29,8 +29,8 @@ from services.settlement.errors import (
     NothingToExport,
     TransferRefused,
 )
+from services.settlement.ledger_state import chains
 from services.settlement.lifecycle import PAYMENT
-from services.settlement.model import chains
 from services.settlement.pain001 import FILE_PAYMENTS_MAX
 from services.settlement.payment_model import (
     PAYMENT_FEN_MAX,
@@ -275,13 +275,9 @@ async def _check_destination(tx: Transaction, order: PaymentOrder, record: Accou
     if order.destination is None:
         return
     # Whose wallet receives is not shown to the payer, so any wallet of the ledger may be named.
-    found = await tx.connection.fetchval(
-        "select true from account where id = $1 and ledger = $2 and id <> $3",
-        order.destination,
-        record.key.ledger,
-        order.account,
-    )
-    if not found:
+    if order.destination == order.account or not await store.is_wallet(
+        tx.connection, order.destination, ledger=record.key.ledger
+    ):
         raise NotFound(name("accounts", order.destination))
 
 

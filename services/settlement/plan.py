@@ -14,7 +14,8 @@ from uuid import UUID
 
 from services.settlement import model
 from services.settlement.account import Account, Flags
-from services.settlement.model import SUM_FEN_MAX, Chain, Hold, State, open_hold, reversed_id
+from services.settlement.ledger_state import Chain, Hold, State, open_hold, reversed_id
+from services.settlement.model import SUM_FEN_MAX
 from services.settlement.transfer import (
     OPENING,
     REVERSAL,

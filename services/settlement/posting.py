@@ -10,7 +10,7 @@ from services.kit.transaction import Transaction
 from services.settlement import posting_store as store
 from services.settlement.account import Ledger, ledger_of
 from services.settlement.events import EVENT_TRANSFERS_MAX, event_digest, transfers_posted
-from services.settlement.model import Chain, Hold, State, reversed_id
+from services.settlement.ledger_state import Chain, Hold, State, reversed_id
 from services.settlement.plan import Plan, plan, plan_expiry
 from services.settlement.transfer import REVERSAL, IdWindow, Outcome, Transfer, TransferKind
 

@@ -10,7 +10,7 @@ import asyncpg
 from services.kit.connection import Connection, Row
 from services.settlement.account import Account, Ledger
 from services.settlement.copy_form import COLUMNS, copy_form
-from services.settlement.model import Hold, HoldState
+from services.settlement.ledger_state import Hold, HoldState
 from services.settlement.transfer import (
     Posted,
     Refused,

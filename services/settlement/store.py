@@ -130,6 +130,17 @@ async def find_account(
     return None if row is None else _record(row)
 
 
+async def is_wallet(connection: Connection, number: int, *, ledger: int) -> bool:
+    """Whether a number is that of a ledger's wallet, whoever owns it."""
+    found = await connection.fetchval(
+        "select true from account where id = $1 and ledger = $2 and code = $3",
+        number,
+        ledger,
+        CHART[AccountKind.WALLET].code,
+    )
+    return bool(found)
+
+
 async def list_accounts(
     connection: Connection,
     *,

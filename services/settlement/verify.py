@@ -116,7 +116,7 @@ async def _check_accounts(connection: Connection, verdict: Verdict) -> None:
             f"holds {list(row['holds'])}, its transfers make {list(row['explained'])} "
             "(debits and credits pending, debits and credits posted)",
         )
-    count = await connection.fetchval("select count(*) from account")
+    count = await store.count_accounts(connection)
     verdict.counted = f"{count:,} accounts"
 
 
@@ -131,7 +131,7 @@ async def _check_holds(connection: Connection, verdict: Verdict) -> None:
         )
     for row in await store.list_wrong_reversals(connection):
         verdict.find(name("transfers", row["id"]), "is a reversal posted or noted by halves")
-    count = await connection.fetchval("select count(*) from hold")
+    count = await store.count_holds(connection)
     verdict.counted = f"{count:,} holds"
 
 

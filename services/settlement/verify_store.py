@@ -158,6 +158,18 @@ async def list_wrong_reversals(connection: Connection) -> list[Row]:
     )
 
 
+async def count_accounts(connection: Connection) -> int:
+    """Return how many accounts there are."""
+    count: int = await connection.fetchval("select count(*) from account")
+    return count
+
+
+async def count_holds(connection: Connection) -> int:
+    """Return how many holds there are, resolved ones too."""
+    count: int = await connection.fetchval("select count(*) from hold")
+    return count
+
+
 async def list_ledgers(connection: Connection) -> list[Row]:
     """Return every ledger with its counters."""
     return await connection.fetch(

@@ -15,7 +15,8 @@ from services.kit.transaction import Transaction
 from services.settlement import posting, store
 from services.settlement import posting_store as kept
 from services.settlement.account import NUMBERS_PER_LEDGER, Account, ledger_of
-from services.settlement.model import HoldState, State, apply, chains, expire
+from services.settlement.ledger_state import HoldState, State, chains
+from services.settlement.model import apply, expire
 from services.settlement.transfer import Transfer
 from tests.integration.settlement.conftest import LedgerDatabase
 from tests.unit.settlement.batches import (

@@ -8,7 +8,7 @@ from services.kit.ids import new_id
 from services.kit.principals import enter, service_principal
 from services.settlement import handlers, posting
 from services.settlement.account import AccountKey, AccountKind
-from services.settlement.model import chains
+from services.settlement.ledger_state import chains
 from services.settlement.transfer import SUCCESSES, Outcome, ResultCode, Transfer, TransferKind
 from tests.integration.settlement.conftest import LedgerDatabase
 

@@ -12,7 +12,7 @@ from services.kit.principals import enter, service_principal
 from services.kit.transaction import Transaction
 from services.settlement import handlers, partitions, posting, store
 from services.settlement.account import AccountKey, AccountKind
-from services.settlement.model import chains
+from services.settlement.ledger_state import chains
 from services.settlement.partitions import Partition
 from services.settlement.transfer import Transfer, TransferKind
 from tests.integration.settlement.conftest import LedgerDatabase

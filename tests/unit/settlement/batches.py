@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.kit.ids import fact_id
 from services.settlement.account import NUMBERS_PER_LEDGER, Account, Flags
-from services.settlement.model import State
+from services.settlement.ledger_state import State
 from services.settlement.transfer import MALFORMED, REVERSAL, IdWindow, Transfer, TransferKind
 
 NOW = datetime(2026, 6, 1, 8, tzinfo=UTC)

@@ -7,7 +7,7 @@ import pytest
 from ironloop.settlement.v1 import settlement_pb2 as pb
 
 from services.settlement.account import CHART, AccountKind, AccountState
-from services.settlement.model import HoldState
+from services.settlement.ledger_state import HoldState
 from services.settlement.transfer import REVERSAL, TRANSFER_CODES, ResultCode, TransferKind
 
 

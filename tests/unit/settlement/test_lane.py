@@ -9,7 +9,7 @@ import pytest
 from services.kit.errors import Unavailable
 from services.settlement.errors import LaneFull
 from services.settlement.lane import BATCH_MAX, Lane
-from services.settlement.model import Chain, chains
+from services.settlement.ledger_state import Chain, chains
 from services.settlement.transfer import Outcome, ResultCode
 from tests.unit.settlement.batches import row
 

@@ -9,7 +9,8 @@ import pytest
 
 from services.kit.ids import fact_id
 from services.settlement.account import Account
-from services.settlement.model import HoldState, State, apply, chains, expire
+from services.settlement.ledger_state import HoldState, State, chains
+from services.settlement.model import apply, expire
 from services.settlement.transfer import (
     AMOUNT_FEN_MAX,
     MALFORMED,

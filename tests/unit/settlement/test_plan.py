@@ -5,7 +5,8 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.settlement.model import HoldState, State, apply, chains, expire
+from services.settlement.ledger_state import HoldState, State, chains
+from services.settlement.model import apply, expire
 from services.settlement.plan import Plan, plan, plan_expiry
 from services.settlement.transfer import Outcome, ResultCode, Transfer, TransferKind
 from tests.unit.settlement.batches import (
