@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -11,19 +11,17 @@ import grpc
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
-from ironloop.parties.v1 import parties_pb2, parties_pb2_grpc
 
 from services.kit import telemetry
 from services.kit.errors import CODES, DEFINITE_CODES, DomainError, Unavailable, error_info
+from services.kit.own_tokens import Issue, LocalIssuer, OutsideIssuer, Tokens
 from services.kit.waiting import backoff_s
 
 DEADLINE_S = 10.0
 TRIES_MAX = 3
 RETRY_BASE_S = 0.05
 RETRY_MAX_S = 1.0
-TOKENS_HELD_MAX = 10_000  # one for each user on whose behalf a call was made lately
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024  # a batch of 4,096 transfers is about 1 MB
-TOKEN_RENEW_AT = 0.8  # of its lifetime
 ISSUER = "parties"
 
 # Refusals of the moment: tried again where the peer says when.
@@ -63,66 +61,22 @@ class PeerUnavailable(Unavailable):
         super().__init__(f"{service} does not answer ({code}): {message}", service=service)
 
 
-class Tokens:
-    """The service's own tokens from the issuer, for itself and for each user it acts for."""
-
-    def __init__(self, channel: grpc.aio.Channel, *, service: str, secret: str) -> None:
-        self._stub = parties_pb2_grpc.PartiesServiceStub(channel)
-        self._service = service
-        self._secret = secret
-        self._held: OrderedDict[str, tuple[str, float]] = OrderedDict()
-        self._asked: dict[str, asyncio.Task[str]] = {}
-
-    async def token(self, on_behalf_of: str, *, timeout_s: float) -> str:
-        """Return a token that is still good for a while; "" is the service for itself."""
-        token, renew_at_s = self._held.get(on_behalf_of, ("", 0.0))
-        if time.monotonic() < renew_at_s:
-            return token
-        # Calls that need the same token at the same time share one question to the issuer.
-        asked = self._asked.get(on_behalf_of)
-        if asked is None:
-            asked = asyncio.create_task(self._ask(on_behalf_of))
-            self._asked[on_behalf_of] = asked
-            asked.add_done_callback(lambda task: self._answered(on_behalf_of, task))
-        async with asyncio.timeout(timeout_s):
-            return await asyncio.shield(asked)
-
-    def forget(self, on_behalf_of: str, token: str) -> None:
-        """Drop a token that was not accepted, so that the next call asks for another."""
-        if self._held.get(on_behalf_of, ("", 0.0))[0] == token:
-            del self._held[on_behalf_of]
-
-    def _answered(self, on_behalf_of: str, asked: "asyncio.Task[str]") -> None:
-        del self._asked[on_behalf_of]
-        if not asked.cancelled():
-            asked.exception()  # seen here, also where every caller gave up waiting
-
-    async def _ask(self, on_behalf_of: str) -> str:
-        answer = await self._stub.IssueToken(
-            parties_pb2.IssueTokenRequest(
-                client=parties_pb2.ClientCredentials(
-                    service=f"services/{self._service}",
-                    secret=self._secret,
-                    on_behalf_of=on_behalf_of,
-                )
-            ),
-            timeout=DEADLINE_S,
-        )
-        lifetime_s = answer.lifetime.ToTimedelta().total_seconds()
-        renew_at_s = time.monotonic() + lifetime_s * TOKEN_RENEW_AT
-        self._held[on_behalf_of] = (answer.token, renew_at_s)
-        if len(self._held) > TOKENS_HELD_MAX:
-            self._held.popitem(last=False)
-        return answer.token
-
-
 class Peers:
     """Channels to the other services, opened when first used."""
 
-    def __init__(self, addresses: Mapping[str, str], *, service: str, secret: str) -> None:
+    def __init__(
+        self, addresses: Mapping[str, str], *, service: str, secret: str, token_url: str = ""
+    ) -> None:
+        """Make a service's way to its peers.
+
+        Args:
+            secret: What the service signs in with.
+            token_url: Where an outside issuer gives it tokens; empty: parties does.
+        """
         self._addresses = addresses
         self._service = service
         self._secret = secret
+        self._token_url = token_url
         self._channels: dict[str, grpc.aio.Channel] = {}
         self._tokens: Tokens | None = None
 
@@ -182,7 +136,7 @@ class Peers:
         timeout_s: float,
     ) -> Response:
         if self._tokens is None:
-            self._tokens = Tokens(self._channel(ISSUER), service=self._service, secret=self._secret)
+            self._tokens = Tokens(self._issuer())
         token = await self._token(self._tokens, user, timeout_s)
         metadata = [("authorization", f"Bearer {token}")]
         if present := telemetry.traceparent():
@@ -194,12 +148,21 @@ class Peers:
                 self._tokens.forget(user, token)
             raise
 
+    def _issuer(self) -> Issue:
+        """Return who gives this service its tokens."""
+        if self._token_url:
+            return OutsideIssuer(self._token_url, service=self._service, secret=self._secret).issue
+        channel = self._channel(ISSUER)
+        return LocalIssuer(channel, service=self._service, secret=self._secret).issue
+
     async def _token(self, tokens: Tokens, user: str, timeout_s: float) -> str:
         """Return a token; what the issuer says is never the peer's refusal."""
         try:
             return await tokens.token(user, timeout_s=timeout_s)
         except TimeoutError as error:
             raise PeerUnavailable(ISSUER, "DEADLINE_EXCEEDED", "no token in time") from error
+        except OSError as error:
+            raise PeerUnavailable("the issuer", "UNAVAILABLE", str(error)) from error
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.UNAVAILABLE:
                 raise

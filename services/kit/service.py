@@ -127,6 +127,7 @@ async def open_runtime(
             settings.peers,
             service=definition.name,
             secret=settings.client_secret.get_secret_value(),
+            token_url=settings.token_url,
         )
         stack.push_async_callback(peers.close)
         runtime = Runtime(

@@ -31,6 +31,10 @@ class ServiceSettings(BaseSettings):
     jwks_url: str = Field(default="", description="where the issuer publishes its keys")
     issuer: str = "ironloop-local"
     audience: str = "ironloop"
+    token_url: str = Field(
+        default="",
+        description="where an outside issuer gives services tokens (OAuth 2.0 client credentials)",
+    )
     client_secret: SecretStr = SecretStr("")
     peers: dict[str, str] = Field(default_factory=dict, description="service name to host:port")
 

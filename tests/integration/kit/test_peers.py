@@ -1,8 +1,12 @@
 """Calls to peers: what is tried again, what is final, and whose token they carry."""
 
 import asyncio
+import json
+import threading
 from collections.abc import AsyncIterator, Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs
 
 import grpc
 import pytest
@@ -174,6 +178,41 @@ async def test_what_the_issuer_refuses_is_never_the_peers_refusal(peer: Both) ->
         await caller.get()
     assert not scripted.calls
     assert (await caller.get()).name == NAME
+
+
+async def test_an_outside_issuer_gives_the_tokens_where_one_is_set(peer: Both) -> None:
+    scripted, caller = peer
+    asked: list[dict[str, list[str]]] = []
+
+    class Issuer(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            asked.append(parse_qs(body))
+            answer = {"access_token": f"outside {len(asked)}", "expires_in": 600}
+            self.send_response(200 if len(asked) < 3 else 401)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Issuer)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    caller.peers = Peers(
+        caller.peers._addresses,
+        service="probe",
+        secret="s",
+        token_url=f"http://127.0.0.1:{server.server_port}/token",
+    )
+    await caller.get()
+    await caller.get(on_behalf_of="users/1")
+    with pytest.raises(PeerUnavailable):
+        await caller.get(on_behalf_of="users/2")
+    server.shutdown()
+    server.server_close()
+    assert scripted.tokens() == ["outside 1", "outside 2"]
+    assert not scripted.asked_for
+    assert asked[0]["client_id"] == ["services/probe"] and "on_behalf_of" not in asked[0]
+    assert asked[1]["on_behalf_of"] == ["users/1"]
 
 
 async def test_a_call_goes_on_with_the_present_trace(peer: Both) -> None:
