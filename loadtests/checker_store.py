@@ -119,7 +119,8 @@ async def list_not_open_once(connection: Connection, table: str) -> list[UUID]:
     rows = await connection.fetch(
         f"""
         select m.id from machine m left join {table} i on i.machine_id = m.id
-        group by m.id having count(*) filter (where i.number is not null and i.end_time is null) <> 1
+        group by m.id
+        having count(*) filter (where i.number is not null and i.end_time is null) <> 1
         limit $1
         """,
         FOUND_MAX,

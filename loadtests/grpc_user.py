@@ -1,11 +1,11 @@
 """A locust user that speaks gRPC, and keeps its pace in a closed or an open loop."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
-import gevent
+import gevent  # type: ignore[import-untyped]
 import grpc
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
@@ -58,13 +58,16 @@ class GrpcUser(User):
     recorder: Recorder
     journal: Journal
     items = 1
+    number = -1
     _channels: dict[str, grpc.Channel] = {}  # noqa: RUF012  (one connection a service for all)
-    _started = 0
+    _started = 0  # numbers the users, so that each has its own leases, its own turn
 
     def on_start(self) -> None:
         """Number the user and begin its pace anew."""
-        self.number = GrpcUser._started
-        GrpcUser._started += 1
+        if self.number < 0:
+            self.number = GrpcUser._started
+            GrpcUser._started += 1
+        self.label = type(self).__name__
         self._paced_step: object = None
         self._next_s = 0.0
 
@@ -73,7 +76,7 @@ class GrpcUser(User):
         """Run one operation at its time, and record it."""
         made = self.make()
         intended_s = self._wait_for_turn()
-        name = type(self).__name__
+        name = self.label
         try:
             self.operation(made)
         except Refused as refusal:
@@ -91,7 +94,7 @@ class GrpcUser(User):
         """Return what the next operation sends, made before its turn."""
         return None
 
-    def operation(self, made: Any) -> None:
+    def operation(self, made: Any, /) -> None:
         """Do what is measured.
 
         Raises:
@@ -192,6 +195,34 @@ class GrpcUser(User):
             exception=error,
             context={},
         )
+
+
+class MixedUser(GrpcUser):
+    """Does in turn what users of several kinds do."""
+
+    abstract = True
+    kinds: Sequence[type[GrpcUser]] = ()
+
+    def on_start(self) -> None:
+        """Make one user of each kind."""
+        super().on_start()
+        self._parts = [kind(self.environment) for kind in self.kinds]
+        for part in self._parts:
+            part.number = self.number
+            part.on_start()
+        self._turn = self.number
+
+    def make(self) -> Any:
+        """Return whose turn it is, and what that one sends."""
+        self._turn += 1
+        part = self._parts[self._turn % len(self._parts)]
+        self.label, self.items = part.label, part.items
+        return part, part.make()
+
+    def operation(self, made: Any, /) -> None:
+        """Do what that one does."""
+        part, own = made
+        part.operation(own)
 
 
 def _read(error: Any) -> tuple[grpc.StatusCode, str, bool]:

@@ -17,7 +17,7 @@ from loadtests.grpc_user import GrpcUser  # noqa: E402
 from loadtests.journal import Journal  # noqa: E402
 from loadtests.plan import Plan  # noqa: E402
 from loadtests.recorder import Recorder  # noqa: E402
-from loadtests.users import users_of  # noqa: E402
+from loadtests.users import USERS  # noqa: E402
 
 PLAN = Plan.read(Path(os.environ["IRONLOOP_LOAD_PLAN"]))
 FOLDER = Path(PLAN.folder)
@@ -36,11 +36,11 @@ class Shape(steps.Steps):
         super().__init__(PLAN, RECORDER)
 
 
-# Locust looks for the users among this module's names.
-globals().update({user.__name__: user for user in users_of(PLAN.scenario)})
+# Locust looks for the class of the users among this module's names.
+globals()["Users"] = USERS[PLAN.scenario]
 
 
-@events.quitting.add_listener
+@events.quitting.add_listener  # type: ignore[untyped-decorator]
 def write_measured(**_: Any) -> None:
     """Write what was measured and told."""
     RECORDER.end()

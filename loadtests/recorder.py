@@ -108,14 +108,18 @@ def percentiles(ordered_tenths: Sequence[int]) -> dict[str, float]:
     }
 
 
-def knee_of(rates: Sequence[float], *, gain_min: float = 1.05) -> int | None:
-    """Return the place of the first step after which more users brought no more, or None.
+def knee_of(rates: Sequence[float], *, patience: int, gain_min: float = 1.05) -> int | None:
+    """Return the place of the step after which more users brought no more, or None.
 
     Args:
         rates: Operations a second of the steps in order, each with more users than the last.
-        gain_min: What a step must reach of the one before to count as more.
+        patience: How many steps in a row must bring no more; one alone may be a hiccup.
+        gain_min: What a step must reach of the best before it to count as more.
     """
+    best = 0
     for place in range(1, len(rates)):
-        if rates[place] < rates[place - 1] * gain_min:
-            return place - 1
+        if rates[place] >= rates[best] * gain_min:
+            best = place
+        elif place - best >= patience:
+            return best
     return None

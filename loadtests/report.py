@@ -46,7 +46,7 @@ def compose(
     steps: list[dict[str, Any]] = measured["steps"]
     closed = [step for step in steps if step["loop"] == "closed"]
     opened = [step for step in steps if step["loop"] == "open"]
-    place = knee_of([step["operations_per_second"] for step in closed])
+    place = knee_of([step["operations_per_second"] for step in closed], patience=1)
     best = max(closed or opened, key=lambda step: float(step["operations_per_second"]))
     errors: dict[str, int] = {}
     for step in steps:

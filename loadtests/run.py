@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
@@ -124,7 +126,7 @@ async def _load(stack: Stack, wanted: Wanted, console: Console) -> int:
         plan_file.unlink()  # tokens are in it
     console.print("proving …")
     verdicts = await Checker(stack, folder, watched).run()
-    measured = report.json.loads((folder / "measured.json").read_text())
+    measured = json.loads((folder / "measured.json").read_text())
     document = report.compose(
         plan, scenario.title, measured, watched, verdicts, recovery_s=recovery_s
     )
@@ -160,7 +162,7 @@ async def _generate(plan: Plan, wanted: Wanted) -> None:
         print(f"locust's page: http://127.0.0.1:{WEB_PORT}", flush=True)
     else:
         shown = ["--headless", "--only-summary"]
-    log = report.Path(plan.folder) / "locust.log"
+    log = Path(plan.folder) / "locust.log"
     with log.open("wb") as output:
         locust = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -173,7 +175,7 @@ async def _generate(plan: Plan, wanted: Wanted) -> None:
             cwd=paths.ROOT,
             env=os.environ
             | {
-                "IRONLOOP_LOAD_PLAN": str(report.Path(plan.folder) / "plan.json"),
+                "IRONLOOP_LOAD_PLAN": str(Path(plan.folder) / "plan.json"),
                 "PYTHONPATH": str(paths.ROOT),
             },
             stdout=output,
@@ -187,7 +189,7 @@ async def _generate(plan: Plan, wanted: Wanted) -> None:
             if locust.returncode is None:
                 locust.send_signal(signal.SIGTERM)
                 await locust.wait()
-    if locust.returncode != 0 or not (report.Path(plan.folder) / "measured.json").exists():
+    if locust.returncode != 0 or not (Path(plan.folder) / "measured.json").exists():
         last = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
         raise LoadFailed(f"locust ended with {locust.returncode}:\n{last}")
 

@@ -8,12 +8,14 @@ from locust import LoadTestShape
 from loadtests.plan import CLOSED_SHARE, OPERATIONS_MAX, STEP_S_MIN, Plan
 from loadtests.recorder import Recorder, Step, knee_of
 
+STEPS_WITHOUT_GAIN = 2
+
 
 class Steps(LoadTestShape):
     """Tells locust how many users there are; ends the run by time, and by count as a net."""
 
     def __init__(self, plan: Plan, recorder: Recorder) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._plan = plan
         self._recorder = recorder
         self._began_s = 0.0
@@ -29,21 +31,24 @@ class Steps(LoadTestShape):
         self._began_s = self._began_s or present_s
         overtime = present_s - self._began_s > self._plan.duration_s + STEP_S_MIN * len(self._sizes)
         if overtime or self._recorder.total >= OPERATIONS_MAX:
-            return self._end()
+            self._recorder.end()
+            return None
         steps = self._recorder.steps
         if not steps:
             first = self._sizes.pop(0)
-            self._begin(Step("closed", first) if self._closed_s else self._open_step())
+            self._recorder.begin(Step("closed", first) if self._closed_s else self._open_step())
         elif steps[-1].loop == "closed" and steps[-1].seconds >= self._step_s:
             rates = [step.per_second for step in steps]
-            if self._sizes and knee_of(rates) is None:
-                self._begin(Step("closed", self._sizes.pop(0)))
+            if self._sizes and knee_of(rates, patience=STEPS_WITHOUT_GAIN) is None:
+                self._recorder.begin(Step("closed", self._sizes.pop(0)))
             elif self._plan.loop == "both":
-                self._begin(self._open_step())
+                self._recorder.begin(self._open_step())
             else:
-                return self._end()
+                self._recorder.end()
+            return None
         elif steps[-1].loop == "open" and steps[-1].seconds >= self._open_s:
-            return self._end()
+            self._recorder.end()
+            return None
         users = self._recorder.steps[-1].users
         return users, float(users)
 
@@ -51,12 +56,6 @@ class Steps(LoadTestShape):
         closed = self._recorder.steps
         rate = self._plan.rate or max((step.per_second for step in closed), default=1.0) / 2
         return Step("open", self._plan.users, rate=rate)
-
-    def _begin(self, step: Step) -> None:
-        self._recorder.begin(step)
-
-    def _end(self) -> None:
-        self._recorder.end()
 
 
 def sizes(users_max: int) -> list[int]:

@@ -1,4 +1,8 @@
-"""The yardstick: an empty unary call on grpc.aio, nothing around it."""
+"""The yardstick: an empty unary call on grpc.aio, nothing around it.
+
+`python -m infra.bench.echo PORT [uvloop]`: on Python's own event loop, as grpc.aio comes, or on
+uvloop, which the services run on.
+"""
 
 import asyncio
 import signal
@@ -33,4 +37,5 @@ async def serve(port: int) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1])))
+    run: Any = uvloop.run if "uvloop" in sys.argv else asyncio.run
+    run(serve(int(sys.argv[1])))

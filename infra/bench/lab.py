@@ -40,7 +40,9 @@ class Lab:
     bootstrap: str
     stack: ExitStack
     ports: dict[str, int] = field(
-        default_factory=lambda: {name: free_port() for name in ("echo", "parties", "listener")}
+        default_factory=lambda: {
+            name: free_port() for name in ("echo", "fast_echo", "parties", "listener")
+        }
     )
     http_port: int = field(default_factory=free_port)
     token: str = ""
@@ -84,8 +86,9 @@ class Lab:
             traces=str(self.folder / "parties.spans"),
         )
         self.run("echo", "infra.bench.echo", str(self.ports["echo"]))
-        await self._until_ready("parties")
-        await self._until_ready("echo")
+        self.run("fast_echo", "infra.bench.echo", str(self.ports["fast_echo"]), "uvloop")
+        for name in ("parties", "echo", "fast_echo"):
+            await self._until_ready(name)
         async with self.channel("parties") as channel:
             answer = await parties_pb2_grpc.PartiesServiceStub(channel).IssueToken(
                 parties_pb2.IssueTokenRequest(

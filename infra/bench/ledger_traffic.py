@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from ironloop.settlement.v1 import settlement_pb2
 
 from services.kit.ids import new_id
-from services.settlement.model import Chain
 from services.settlement.transfer import Transfer
 from services.settlement.wire import transfer_of
 
@@ -52,13 +51,9 @@ def singles(count: int, pairs: Pairs) -> list[bytes]:
     ]
 
 
-def chains(count: int, size: int, pairs: Pairs) -> list[list[Chain]]:
-    """Return batches as the posting function takes them."""
-    return [[Chain([row], is_closed=True) for row in _transfers(size, pairs)] for _ in range(count)]
-
-
-def _transfers(count: int, pairs: Pairs) -> Iterator[Transfer]:
-    return (transfer_of(row) for row in _rows(count, pairs, AMOUNT_FEN_MAX))
+def parsed_batches(count: int, size: int, pairs: Pairs) -> list[list[Transfer]]:
+    """Return batches as the posting engine takes them."""
+    return [[transfer_of(row) for row in _rows(size, pairs, AMOUNT_FEN_MAX)] for _ in range(count)]
 
 
 def _rows(count: int, pairs: Pairs, amount_fen: int) -> Iterator[settlement_pb2.Transfer]:

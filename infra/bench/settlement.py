@@ -4,7 +4,6 @@ Each round measures everything once, one after the other, so that what else the 
 weighs on all of it; ratios are taken within a round. Every rate is held against count(*).
 """
 
-import functools
 import gc
 import random
 import time
@@ -15,12 +14,10 @@ from rich.progress import Progress
 
 from infra.bench import echo
 from infra.bench.ledger_load import SERVICE, Answers, all_at_once, at_pace, p99
-from infra.bench.ledger_traffic import Pairs, batches, chains, from_one, singles, uniform
+from infra.bench.ledger_traffic import Pairs, batches, from_one, parsed_batches, singles, uniform
 from infra.bench.report import Figure
 from infra.bench.settlement_lab import LARGE, SERVED, SMALL, SettlementLab, open_settlement_lab
 from infra.bench.tpcb import Tpcb
-from services.settlement.account import MAIN_LEDGER
-from services.settlement.posting import Surroundings, post
 
 BATCH = f"{SERVICE}/PostTransfers"
 SINGLE = f"{SERVICE}/PostTransfer"
@@ -57,7 +54,7 @@ class Round:
     """What one round measured; rates a second.
 
     Attributes:
-        direct: Of the posting function, called directly.
+        direct: Of the posting engine, called without a server around it.
         direct_small: The same on the ledger with 100 k transfers.
         direct_large: The same on the ledger with 10 M transfers.
         relayed: Transfers in events that reached the broker.
@@ -236,19 +233,16 @@ class _Round:
         return len(requests) / took_s
 
     async def _direct(self, database: str, count: int) -> float:
-        """Return transfers a second of the posting function, one commit after the other."""
+        """Return transfers a second of the posting engine itself, one commit after the other."""
         lab = self._lab
         accounts = lab.wallets if database == SERVED else lab.unlimited
-        made = chains(count, BATCH_SIZE, uniform(accounts))
+        made = parsed_batches(count, BATCH_SIZE, uniform(accounts))
         before = await self._at_rest(database)
-        around = Surroundings(frozenset({MAIN_LEDGER}))
-        opened = lab.databases[database]
+        engine = lab.engines[database]
         answers = Answers()
         took_s = -time.perf_counter()
         for batch in made:
-            outcomes = await opened.run(
-                functools.partial(post, ledger_id=MAIN_LEDGER, batch=batch, around=around)
-            )
+            outcomes = await engine.post(batch)
             answers.codes.update(int(outcome.code) for outcome in outcomes)
         took_s += time.perf_counter()
         await self._check(before, answers, sent=count * BATCH_SIZE, database=database)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from services.kit.database import Database
 from services.kit.ids import new_id
 from services.kit.kafka_log import KafkaEventLog
 from services.kit.relay import Relay
+from services.settlement.engine import Engine
 from services.settlement.events import PRODUCES
 
 SERVED = "settlement"  # the database that the service serves
@@ -32,6 +33,7 @@ SMALL, LARGE = "settlement_small", "settlement_large"
 TOPIC = event_of(PRODUCES[0].DESCRIPTOR).topic
 DRAIN_PREFIX = "drain."  # the relay is measured into a topic of its own
 ACCOUNTS_IN_CALL = 1_000
+QUEUED_MAX = 32_768  # the service's own
 FUNDS_FEN = 10**12  # no wallet of the uniform load comes near it
 NEAR_LIMIT_FUNDS_FEN = 150
 REST_WITHIN_S = 120.0
@@ -47,14 +49,14 @@ class SettlementLab:
         unlimited: Accounts that may go either way.
         wallets: Limited accounts with more than enough in them.
         near_limit: Limited accounts that hold about as much as a batch asks of each.
-        databases: The two ledgers without a service, by name.
+        engines: Posting engines by database, called without a server around them.
     """
 
     lab: Lab
     unlimited: list[int] = field(default_factory=list)
     wallets: list[int] = field(default_factory=list)
     near_limit: list[int] = field(default_factory=list)
-    databases: dict[str, Database] = field(default_factory=dict)
+    engines: dict[str, Engine] = field(default_factory=dict)
 
     @property
     def metadata(self) -> list[tuple[str, str]]:
@@ -140,19 +142,27 @@ async def open_settlement_lab(
                 first_account=opened.unlimited[0],
                 accounts=accounts,
             )
-            opened.databases[database] = await stack.enter_async_context(_opened(lab, database))
-        opened.databases[SERVED] = await stack.enter_async_context(_opened(lab, SERVED))
+        for database in (SERVED, SMALL, LARGE):
+            opened.engines[database] = await stack.enter_async_context(_engine(lab, database))
         yield opened
 
 
-def _opened(lab: Lab, database: str) -> AbstractAsyncContextManager[Database]:
-    return Database.open(
+@asynccontextmanager
+async def _engine(lab: Lab, database: str) -> AsyncIterator[Engine]:
+    """Hold an engine open on a database, with the rights that the service has."""
+    async with Database.open(
         _role_dsn(lab, database),
         service="settlement",
         clock=BusinessClock(),
         size_max=2,
         statement_timeout_ms=15_000,
-    )
+    ) as opened:
+        engine = Engine(opened, queued_max=QUEUED_MAX)
+        lanes = asyncio.create_task(engine.lanes.run())
+        try:
+            yield engine
+        finally:
+            lanes.cancel()
 
 
 def _role_dsn(lab: Lab, database: str) -> str:

@@ -1,25 +1,35 @@
 """The users of each scenario."""
 
-from loadtests.grpc_user import GrpcUser
+from collections.abc import Mapping
+
+from loadtests.grpc_user import GrpcUser, MixedUser
+from loadtests.users import leasing, market, settlement, valuation
 
 
-def users_of(scenario: str) -> list[type[GrpcUser]]:
-    """Return the classes of users that a scenario is made of."""
-    from loadtests.users import leasing, market, settlement, valuation  # noqa: PLC0415
+class Retries(MixedUser):
+    """Every kind of command, three times each (S7)."""
 
-    return {
-        "batches": [settlement.Batches],
-        "stream": [settlement.Stream],
-        "unary": [settlement.Unary],
-        "s1": [leasing.Payments],
-        "s2": [market.Orders, market.Offers],
-        "s4": [valuation.Valuations],
-        "s7": [settlement.RetriedBatches, settlement.RetriedUnary, *_with_retries()],
-        "s8": [settlement.Batches],
-    }[scenario]
+    kinds = (
+        settlement.RetriedBatches,
+        settlement.RetriedUnary,
+        leasing.RetriedPayments,
+        valuation.RetriedValuations,
+    )
 
 
-def _with_retries() -> list[type[GrpcUser]]:
-    from loadtests.users import leasing, valuation  # noqa: PLC0415
+class Storm(MixedUser):
+    """Orders and offers for hot listings (S2)."""
 
-    return [leasing.RetriedPayments, valuation.RetriedValuations]
+    kinds = (market.Orders, market.Orders, market.Offers)
+
+
+USERS: Mapping[str, type[GrpcUser]] = {
+    "batches": settlement.Batches,
+    "stream": settlement.Stream,
+    "unary": settlement.Unary,
+    "s1": leasing.Payments,
+    "s2": Storm,
+    "s4": valuation.Valuations,
+    "s7": Retries,
+    "s8": settlement.Batches,
+}

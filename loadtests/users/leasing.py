@@ -27,7 +27,7 @@ class Payments(GrpcUser):
             "leasing", "LeasingService/PayInstalment", leasing_pb2.PayInstalmentResponse
         )
 
-    def operation(self, made: Any) -> None:
+    def operation(self, _: Any, /) -> None:
         """Read and pay."""
         lease = random.choice(self._leases)
         self.call(self._read, leasing_pb2.GetScheduleRequest(name=lease), token=self._token)

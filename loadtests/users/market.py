@@ -23,8 +23,6 @@ ADDRESS = orders_pb2.DeliveryAddress(
 class Orders(GrpcUser):
     """Orders the hot machine; the one who wins pays into escrow, cancels, and is paid back."""
 
-    weight = 3
-
     def on_start(self) -> None:
         """Become one of the buyers."""
         super().on_start()
@@ -38,7 +36,7 @@ class Orders(GrpcUser):
         self._fund = self.rpc("procurement", f"{service}/FundOrder", orders_pb2.Order)
         self._cancel = self.rpc("procurement", f"{service}/CancelOrder", orders_pb2.Order)
 
-    def operation(self, made: Any) -> None:
+    def operation(self, _: Any, /) -> None:
         """Try to order; nearly all are too late, which is the answer that is asked for."""
         try:
             order = self.command(
@@ -82,7 +80,7 @@ class Offers(GrpcUser):
             "marketplace", f"{service}/SearchListings", listings_pb2.SearchListingsResponse
         )
 
-    def operation(self, made: Any) -> None:
+    def operation(self, _: Any, /) -> None:
         """Search, offer, withdraw."""
         self.call(self._search, listings_pb2.SearchListingsRequest(), token=self._token)
         amount = wire.money(random.randint(10, 90) * 100_000)

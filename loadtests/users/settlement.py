@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
-import gevent
+import gevent  # type: ignore[import-untyped]
 import grpc
 from ironloop.settlement.v1 import settlement_pb2
 
@@ -125,7 +125,7 @@ class Batches(LedgerUser):
         """Return a batch."""
         return self.new_transfers(BATCH_SIZE)
 
-    def operation(self, made: Any) -> None:
+    def operation(self, made: Any, /) -> None:
         """Post one batch."""
         transfers: list[settlement_pb2.Transfer] = made
         try:
@@ -139,7 +139,7 @@ class Batches(LedgerUser):
 class Unary(LedgerUser):
     """PostTransfer, one transfer a call, which the service coalesces."""
 
-    def operation(self, made: Any) -> None:
+    def operation(self, _: Any, /) -> None:
         """Post one transfer."""
         [transfer] = self.new_transfers(1)
         try:
@@ -168,7 +168,7 @@ class Stream(LedgerUser):
         """Return the batches of a stream."""
         return [self.new_transfers(BATCH_SIZE) for _ in range(STREAM_BATCHES)]
 
-    def operation(self, made: Any) -> None:
+    def operation(self, made: Any, /) -> None:
         """Post a stream of batches; what it leaves open is asked for again, batch by batch."""
         sent: list[list[settlement_pb2.Transfer]] = made
         answered = 0
@@ -177,7 +177,7 @@ class Stream(LedgerUser):
                 self.note(sent[answered], answer.results)
                 answered += 1
         except grpc.RpcError as error:
-            code = error.code().name  # type: ignore[attr-defined]
+            code = error.code().name
             self.recorder.failed(f"{code} stream (sent again)")
         for place, transfers in enumerate(sent[answered:], answered):
             try:
@@ -221,9 +221,8 @@ class RetriedBatches(_Resending):
     """PostTransfers of a hundred, three times each."""
 
     items = 100
-    weight = 2
 
-    def operation(self, made: Any) -> None:
+    def operation(self, _: Any, /) -> None:
         """Post one batch three times."""
         self._three_times(self.new_transfers(self.items))
 
@@ -231,8 +230,6 @@ class RetriedBatches(_Resending):
 class RetriedUnary(_Resending):
     """PostTransfer, three times each."""
 
-    weight = 3
-
-    def operation(self, made: Any) -> None:
+    def operation(self, _: Any, /) -> None:
         """Post one transfer three times."""
         self._three_times(self.new_transfers(1))

@@ -24,7 +24,7 @@ class Valuations(GrpcUser):
             "valuation", "ValuationService/CreateValuation", valuation_pb2.Valuation
         )
 
-    def operation(self, made: Any) -> None:
+    def operation(self, _: Any, /) -> None:
         """Have one machine valued."""
         specification = valuation_pb2.Specification(
             make=random.choice(("Caterpillar", "Komatsu", "Xiangjiang Heavy")),

@@ -1,15 +1,17 @@
 """What the bench fills in is a ledger that stands, and that goes on being posted to."""
 
+import asyncio
+
 import asyncpg
 
 from infra.bench.ledger_fill import fill
-from infra.bench.ledger_traffic import chains, uniform
+from infra.bench.ledger_traffic import parsed_batches, uniform
 from infra.local.databases import dsn_of, role_of
 from services.kit.clock import BusinessClock
 from services.kit.database import Database
 from services.settlement import verify_store
 from services.settlement.account import MAIN_LEDGER
-from services.settlement.posting import Surroundings, post
+from services.settlement.engine import Engine
 from services.settlement.transfer import ResultCode
 from tests.support import servers
 
@@ -51,12 +53,11 @@ async def test_a_filled_ledger_agrees_with_its_accounts_and_takes_new_transfers(
             size_max=2,
             statement_timeout_ms=15_000,
         ) as database:
-            [batch] = chains(1, 100, uniform(range(FIRST, FIRST + ACCOUNTS)))
-            outcomes = await database.run(
-                lambda tx: post(
-                    tx, MAIN_LEDGER, batch, around=Surroundings(frozenset({MAIN_LEDGER}))
-                )
-            )
+            engine = Engine(database, queued_max=1_000)
+            lanes = asyncio.create_task(engine.lanes.run())
+            [batch] = parsed_batches(1, 100, uniform(range(FIRST, FIRST + ACCOUNTS)))
+            outcomes = await engine.post(batch)
+            lanes.cancel()
         assert {outcome.code for outcome in outcomes} == {ResultCode.CREATED}
         assert await owner.fetchval("select max(number) from transfer") == COUNT + 100
         assert await verify_store.list_drifted_accounts(owner) == []
