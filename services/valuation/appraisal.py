@@ -15,6 +15,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from ml.residual_value.features import PRODUCT_GROUPS, MachineFacts, age_years
 from ml.residual_value.model import Prediction, ResidualValueModel
 from services.finmath.dates import add_months
+from services.valuation.adjustments import NOW, Outlook, adjustment_factors
 from services.valuation.errors import ClassUnknown, ReplacementCostNeeded
 from services.valuation.grading import Findings, grade_rules, review_reasons
 from services.valuation.model import (
@@ -31,8 +32,9 @@ from services.valuation.policy import FACTOR_SCALE, PolicyTable
 
 FEN_PER_YUAN = Decimal(100)
 MONTHS_PER_YEAR = 12
+AUCTION_CHANNEL = "CN_AUCTION"
 # Arithmetic of its own, so that no setting of the process changes a value.
-_CONTEXT = Context(prec=34, rounding=ROUND_HALF_UP)
+CONTEXT = Context(prec=34, rounding=ROUND_HALF_UP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Valuer:
             ClassUnknown: The policy table does not list its class.
             ReplacementCostNeeded: Its make or model is unknown and no replacement cost is stated.
         """
-        with localcontext(_CONTEXT):
+        with localcontext(CONTEXT):
             basis = self.basis(inputs)
             prediction = self.model.predict(basis.facts)
             values = values_of(prediction.log_price, basis)
@@ -118,20 +120,27 @@ class Valuer:
         return appraisal, prediction
 
     def curve(
-        self, inputs: Inputs, *, hours_per_year: Decimal, months: Sequence[int]
+        self,
+        inputs: Inputs,
+        *,
+        hours_per_year: Decimal,
+        months: Sequence[int],
+        compliance: Decimal | None = None,
     ) -> list[CurvePoint]:
         """Return the values at months after the as-of date, at the as-of date's index.
 
         Each value is the lowest up to its month (a conformal step or a leaf's border must not
         lift a machine that gets older); `months` rises from 0.
+
+        Args:
+            compliance: Maintenance compliance from the as-of date on; None: as it was.
         """
-        with localcontext(_CONTEXT):
-            basis = self.basis(inputs)
-            predictions = self.model.predict_many(
-                [aged(basis.facts, month, hours_per_year=hours_per_year) for month in months]
-            )
+        with localcontext(CONTEXT):
+            outlooks = [Outlook(month, hours_per_year, compliance) for month in months]
+            bases = [self.basis(inputs, outlook) for outlook in outlooks]
+            predictions = self.model.predict_many([basis.facts for basis in bases])
             points: list[CurvePoint] = []
-            for month, prediction in zip(months, predictions, strict=True):
+            for month, basis, prediction in zip(months, bases, predictions, strict=True):
                 values = values_of(prediction.log_price, basis)
                 if points:
                     values = values.at_most(points[-1].values)
@@ -143,7 +152,7 @@ class Valuer:
         group = self.policy.product_group(inputs.specification.equipment_class)
         return self.policy.number(f"HOURS_PER_YEAR.{group}")
 
-    def basis(self, inputs: Inputs) -> Basis:
+    def basis(self, inputs: Inputs, outlook: Outlook = NOW) -> Basis:
         """Return what carries the booster's output to an amount (see `appraise`)."""
         specification, policy = inputs.specification, self.policy
         if specification.equipment_class not in policy.classes:
@@ -163,7 +172,7 @@ class Valuer:
             widening += policy.number("WIDEN.AS_OF_AFTER_WINDOW")
         if known is not None:
             method, amount_fen, log_reference = Method.MODEL_PRICE, FEN_PER_YUAN, Decimal(0)
-            factors = self._market(inputs.as_of)
+            factors = self._market(inputs)
             facts = replace(
                 facts,
                 product_class=known.product_class,
@@ -174,10 +183,14 @@ class Valuer:
             method = Method.RETAINED_SHARE
             amount_fen = Decimal(specification.replacement_cost_fen)
             log_reference = self.references[group]
-            factors = (policy.factor("NEW_AUCTION_SHARE"),)
+            factors = (policy.factor("NEW_AUCTION_SHARE"), *self._channel(inputs, default=""))
             widening += policy.number("WIDEN.MODEL_UNKNOWN" if group else "WIDEN.CLASS_NOT_COVERED")
         else:
             raise ReplacementCostNeeded(specification.model, specification.equipment_class)
+        if outlook.months:
+            facts = aged(facts, outlook.months, hours_per_year=outlook.hours_per_year)
+        hours = None if facts.hours_meter is None else Decimal(facts.hours_meter)
+        factors += adjustment_factors(policy, inputs.adjustments, hours=hours, outlook=outlook)
         return Basis(
             product_group=group,
             method=method,
@@ -191,32 +204,40 @@ class Valuer:
             fmv_ratio=policy.number("FMV_RATIO"),
         )
 
-    def _market(self, as_of: date) -> tuple[Factor, ...]:
+    def _market(self, inputs: Inputs) -> tuple[Factor, ...]:
         """Return the factors from USD at the window's end to CNY on a day."""
+        as_of = inputs.as_of
         index = self.model.log_index(as_of).exp().quantize(FACTOR_SCALE)
         return (
             Factor("INDEX", index, f"monthly index of {self.model.version}, 1 at the window's end"),
             self.policy.usd_cny(as_of),
             self.policy.inflation(as_of, since=self.model.window_end),
-            self.policy.factor("CHANNEL.CN_AUCTION"),
+            *self._channel(inputs, default=AUCTION_CHANNEL),
         )
+
+    def _channel(self, inputs: Inputs, *, default: str) -> tuple[Factor, ...]:
+        """Return the factor of the channel that is stated, or of the default one."""
+        channel = inputs.adjustments.channel or default
+        return (self.policy.factor(f"CHANNEL.{channel}"),) if channel else ()
 
 
 def read_references(model: ResidualValueModel, policy: PolicyTable) -> dict[str, Decimal]:
     """Return the log price of a machine of the reference age and hours, by product group."""
-    age, hours = int(policy.number("REFERENCE_AGE_YEARS")), policy.number("REFERENCE_HOURS")
-    new_year = date(model.window_end.year, 1, 1)
     return {
-        group: model.predict(
-            MachineFacts(
-                on=new_year,
-                product_group=group,
-                build_year=new_year.year - age,
-                hours_meter=hours,
-            )
-        ).log_price[MEDIAN]
+        group: model.predict(reference_machine(model, policy, group)).log_price[MEDIAN]
         for group in ("", *PRODUCT_GROUPS)
     }
+
+
+def reference_machine(model: ResidualValueModel, policy: PolicyTable, group: str) -> MachineFacts:
+    """Return a group's nearly new machine, against which the share of value left is taken."""
+    new_year = date(model.window_end.year, 1, 1)
+    return MachineFacts(
+        on=new_year,
+        product_group=group,
+        build_year=new_year.year - int(policy.number("REFERENCE_AGE_YEARS")),
+        hours_meter=policy.number("REFERENCE_HOURS"),
+    )
 
 
 def age_of(inputs: Inputs) -> Decimal | None:

@@ -5,11 +5,14 @@ import asyncio
 import grpc
 from ironloop.valuation.v1 import valuation_pb2, valuation_pb2_grpc
 
+from ml.residual_value.comparable_sales import ComparablesRefused
 from ml.residual_value.model import ModelRefused
 from services.kit.runtime import Runtime
 from services.kit.service import Room, ServiceDefinition
 from services.valuation import handlers
 from services.valuation.events import PRODUCES
+from services.valuation.indices import IndicesRefused
+from services.valuation.insights import load_insights
 from services.valuation.policy import PolicyRefused
 from services.valuation.registry import load_registry
 from services.valuation.rpc import ValuationRpc
@@ -26,12 +29,13 @@ async def assemble(runtime: Runtime) -> Room:
     assert isinstance(settings, ValuationSettings)
     try:
         registry = await asyncio.to_thread(load_registry, settings)
-    except (ModelRefused, PolicyRefused) as error:
+        insights = await asyncio.to_thread(load_insights, settings, registry)
+    except (ModelRefused, PolicyRefused, ComparablesRefused, IndicesRefused) as error:
         raise OSError(str(error)) from error
 
     def register(server: grpc.aio.Server) -> None:
         valuation_pb2_grpc.add_ValuationServiceServicer_to_server(
-            ValuationRpc(runtime, registry), server
+            ValuationRpc(runtime, registry, insights), server
         )
 
     return Room(register)

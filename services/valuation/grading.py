@@ -70,6 +70,8 @@ def _of_model(
         "EQUIPMENT_ASSUMED",
         "the machine's attachments are not stated; those most frequent in its class are assumed",
     )
+    if policy.has("GRADE.CONDITION_ASSUMED") and not inputs.adjustments.condition:
+        yield "CONDITION_ASSUMED", "the machine's condition is not stated; a good one is assumed"
 
 
 def _of_date(

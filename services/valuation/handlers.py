@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from ironloop.options.v1 import options_pb2
@@ -19,7 +19,6 @@ from services.valuation.appraisal import Valuer
 from services.valuation.errors import OtherParty, OwnValuation
 from services.valuation.lifecycle import VALUATION
 from services.valuation.model import (
-    HOURS_MAX,
     Decision,
     Inputs,
     Specification,
@@ -62,29 +61,6 @@ async def read_machine(runtime: Runtime, machine: str, *, viewer: Principal) -> 
     if not viewer.sees_all and viewer.party not in clients.parties_to(registered):
         raise NotFound(machine)
     return clients.specification_of(registered)
-
-
-def check_inputs(inputs: Inputs, *, today: date, registered: bool) -> None:
-    """Check what a machine is valued from.
-
-    Raises:
-        InvalidArgument: Names the field and its limit.
-    """
-    specification, as_of = inputs.specification, inputs.as_of
-    if as_of > today:
-        raise InvalidArgument("as_of", f"{as_of} lies after today, {today}; see GetCurve")
-    built = specification.build_year
-    if built is not None and built > as_of.year:
-        field = "as_of" if registered else "specification.build_year"
-        raise InvalidArgument(field, f"built in {built}, after the as-of date {as_of}")
-    hours = specification.hours_meter
-    if hours is not None and not 0 <= hours <= HOURS_MAX:
-        stated = "overrides" if "hours_meter" in inputs.overridden else "specification"
-        raise InvalidArgument(
-            f"{stated}.hours_meter", f"must lie in 0 to {HOURS_MAX:,f} h, not {hours:f}"
-        )
-    if not 0 <= inputs.olv_weight <= 1:
-        raise InvalidArgument("overrides.olv_weight", "must lie in 0 (FLV) to 1 (FMV)")
 
 
 def compute(valuer: Valuer, inputs: Inputs, *, party: str, machine: str, at: datetime) -> Valuation:

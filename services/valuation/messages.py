@@ -13,7 +13,7 @@ from services.kit.etags import etag
 from services.kit.ids import name
 from services.valuation.appraisal import CurvePoint
 from services.valuation.events import quantiles
-from services.valuation.model import Inputs, Specification, Valuation
+from services.valuation.model import Adjustments, Component, Inputs, Specification, Valuation
 from services.valuation.policy import PolicyTable
 from services.valuation.record import appraisal_from_json, inputs_from_json
 
@@ -46,6 +46,7 @@ def inputs_from_wire(
     cost = _cost(overrides, prefix="overrides.")
     weight = _decimal(overrides, "olv_weight", prefix="overrides.")
     stated = {"hours_meter": hours, "replacement_cost": cost, "olv_weight": weight}
+    adjustments = adjustments_from_wire(overrides.adjustments, prefix="overrides.adjustments.")
     return Inputs(
         specification=Specification(
             make=specification.make,
@@ -58,7 +59,57 @@ def inputs_from_wire(
         as_of=as_of,
         olv_weight=olv_weight if weight is None else weight,
         overridden=tuple(field for field, value in stated.items() if value is not None),
+        adjustments=adjustments,
     )
+
+
+def adjustments_from_wire(message: valuation_pb2.Adjustments, *, prefix: str) -> Adjustments:
+    """Return what is stated of a machine beside its specification."""
+    condition = ""
+    if message.condition:
+        condition = wire.enum_name(valuation_pb2.Condition, message.condition, prefix="CONDITION_")
+    return Adjustments(
+        condition=condition,
+        maintenance_compliance=_decimal(message, "maintenance_compliance", prefix=prefix),
+        open_stop_faults=(
+            message.open_stop_faults if message.HasField("open_stop_faults") else None
+        ),
+        components=tuple(
+            Component(
+                component.code,
+                wire.to_decimal(
+                    component.hours_since_reman,
+                    field=f"{prefix}components[{place}].hours_since_reman",
+                ),
+            )
+            for place, component in enumerate(message.components)
+        ),
+        region=message.region,
+        channel=message.channel,
+    )
+
+
+def adjustments_to_wire(adjustments: Adjustments) -> valuation_pb2.Adjustments:
+    """Return what was stated of a machine beside its specification."""
+    message = valuation_pb2.Adjustments(
+        components=[
+            valuation_pb2.Component(
+                code=component.code, hours_since_reman=wire.decimal(component.hours_since_reman)
+            )
+            for component in adjustments.components
+        ],
+        region=adjustments.region,
+        channel=adjustments.channel,
+    )
+    if adjustments.condition:
+        message.condition = wire.enum_number(
+            valuation_pb2.Condition, adjustments.condition, prefix="CONDITION_"
+        )
+    if adjustments.maintenance_compliance is not None:
+        message.maintenance_compliance.CopyFrom(wire.decimal(adjustments.maintenance_compliance))
+    if adjustments.open_stop_faults is not None:
+        message.open_stop_faults = adjustments.open_stop_faults
+    return message
 
 
 def valuation_to_wire(valuation: Valuation) -> valuation_pb2.Valuation:
@@ -109,6 +160,8 @@ def valuation_to_wire(valuation: Valuation) -> valuation_pb2.Valuation:
     )
     if specification.HasField("replacement_cost"):
         message.replacement_cost.CopyFrom(specification.replacement_cost)
+    if inputs.adjustments != Adjustments():
+        message.adjustments.CopyFrom(adjustments_to_wire(inputs.adjustments))
     if valuation.superseded_by is not None:
         message.superseded_by = name("valuations", valuation.superseded_by)
     if valuation.issue_time is not None and valuation.expire_time is not None:
@@ -182,7 +235,10 @@ def policy_to_wire(policy: PolicyTable) -> valuation_pb2.Policy:
 
 
 def _decimal(
-    message: valuation_pb2.Specification | valuation_pb2.Overrides, field: str, *, prefix: str
+    message: valuation_pb2.Specification | valuation_pb2.Overrides | valuation_pb2.Adjustments,
+    field: str,
+    *,
+    prefix: str,
 ) -> Decimal | None:
     if not message.HasField(field):  # type: ignore[arg-type]  # a field of either message
         return None

@@ -57,6 +57,33 @@ class Specification:
 
 
 @dataclass(frozen=True, slots=True)
+class Component:
+    """A remanufactured component: which, and the hours that it has run since."""
+
+    code: str
+    hours_since_reman: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustments:
+    """What the caller states of a machine that auctions do not say; "" and None: nothing.
+
+    Attributes:
+        condition: One of the five grades of auctions, by name.
+        maintenance_compliance: Share of the maintenance plan that was kept, 0 to 1.
+        components: At most one of each code.
+        region, channel: Of the market in which it would be sold, by the policy table's code.
+    """
+
+    condition: str = ""
+    maintenance_compliance: Decimal | None = None
+    open_stop_faults: int | None = None
+    components: tuple[Component, ...] = ()
+    region: str = ""
+    channel: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Inputs:
     """Everything that the values are computed from, beside model and policy.
 
@@ -70,6 +97,7 @@ class Inputs:
     as_of: date
     olv_weight: Decimal
     overridden: tuple[str, ...] = ()
+    adjustments: Adjustments = Adjustments()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from services.kit.principals import Principal
 from services.valuation import store
 from services.valuation.appraisal import CurvePoint, Valuer, points_of_curve
 from services.valuation.errors import BuildYearUnknown
+from services.valuation.input_rules import check_share
 from services.valuation.model import Inputs, Valuation
 from services.valuation.record import (
     DIFFERENCES_MAX,
@@ -45,22 +46,27 @@ def curve_of(
     hours_per_year: Decimal | None,
     months: int,
     step_months: int,
+    compliance: Decimal | None = None,
 ) -> tuple[Decimal, list[CurvePoint]]:
     """Return the use assumed and the values over time of a valuation's machine.
 
     Raises:
         BuildYearUnknown, ModelNotKept, PolicyNotKept: As they say.
-        InvalidArgument: `hours_per_year` is more than a year has, or negative.
+        InvalidArgument: `hours_per_year` is more than a year has, or negative; or `compliance`
+            (with the maintenance plan from now on; None: as before) is no share.
     """
-    inputs, valuer = _past(registry, valuation)
+    inputs, valuer = past_of(registry, valuation)
     if hours_per_year is None:
         hours_per_year = valuer.hours_per_year(inputs)
     if not 0 <= hours_per_year <= HOURS_PER_YEAR_MAX:
         raise InvalidArgument("hours_per_year", f"must lie in 0 to {HOURS_PER_YEAR_MAX:,f} h")
+    check_share(compliance, field="maintenance_compliance")
     if inputs.specification.build_year is None and months:
         raise BuildYearUnknown(valuation.name)
     points = points_of_curve(months, step_months)
-    return hours_per_year, valuer.curve(inputs, hours_per_year=hours_per_year, months=points)
+    return hours_per_year, valuer.curve(
+        inputs, hours_per_year=hours_per_year, months=points, compliance=compliance
+    )
 
 
 def replay(registry: Registry, valuation: Valuation) -> tuple[str, list[Difference]]:
@@ -71,7 +77,7 @@ def replay(registry: Registry, valuation: Valuation) -> tuple[str, list[Differen
     Raises:
         ModelNotKept, PolicyNotKept: What it was computed with is gone.
     """
-    _, valuer = _past(registry, valuation)
+    _, valuer = past_of(registry, valuation)
     recomputed = recompute(valuer, valuation.record)
     found = differences(valuation.record, recomputed)
     if (kept := sha256_of(valuation.record)) != valuation.record_sha256:
@@ -79,7 +85,12 @@ def replay(registry: Registry, valuation: Valuation) -> tuple[str, list[Differen
     return sha256_of(recomputed), found[:DIFFERENCES_MAX]
 
 
-def _past(registry: Registry, valuation: Valuation) -> tuple[Inputs, Valuer]:
+def past_of(registry: Registry, valuation: Valuation) -> tuple[Inputs, Valuer]:
+    """Return what a valuation was computed from, and with.
+
+    Raises:
+        ModelNotKept, PolicyNotKept: The latter is gone.
+    """
     record = json.loads(valuation.record)
     versions = record["versions"]
     valuer = registry.valuer(versions["model"], versions["policy"])

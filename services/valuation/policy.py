@@ -50,6 +50,23 @@ class PolicyTable:
             if code.startswith("USD_CNY.")
         }
 
+    def has(self, code: str) -> bool:
+        """Whether the table has a line: earlier versions have fewer."""
+        return code in self._by_code
+
+    def source(self, code: str) -> str:
+        """Return where a line comes from."""
+        return self._by_code[code].source
+
+    def codes(self, prefix: str) -> list[str]:
+        """Return what follows a prefix in the codes that begin with it, up to the next dot."""
+        found = {
+            code.removeprefix(prefix).partition(".")[0]
+            for code in self._by_code
+            if code.startswith(prefix)
+        }
+        return sorted(found)
+
     def number(self, code: str) -> Decimal:
         """Return a line's value as a number.
 

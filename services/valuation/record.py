@@ -17,7 +17,9 @@ from ml.residual_value.features import FEATURES
 from ml.residual_value.model import QUANTILES, Prediction, canonical
 from services.valuation.appraisal import Valuer
 from services.valuation.model import (
+    Adjustments,
     Appraisal,
+    Component,
     Factor,
     Grade,
     GradeRule,
@@ -94,7 +96,7 @@ def inputs_to_json(inputs: Inputs) -> Json:
     """Return inputs as the record keeps them."""
     specification = inputs.specification
     hours = specification.hours_meter
-    return {
+    content: Json = {
         "specification": {
             "make": specification.make,
             "model": specification.model,
@@ -107,6 +109,10 @@ def inputs_to_json(inputs: Inputs) -> Json:
         "olv_weight": f"{inputs.olv_weight:f}",
         "overridden": list(inputs.overridden),
     }
+    # Left out where nothing is stated: records from before adjustments existed keep their bytes.
+    if inputs.adjustments != Adjustments():
+        content["adjustments"] = _adjustments_to_json(inputs.adjustments)
+    return content
 
 
 def inputs_from_json(content: Json) -> Inputs:
@@ -125,6 +131,7 @@ def inputs_from_json(content: Json) -> Inputs:
         as_of=date.fromisoformat(content["as_of"]),
         olv_weight=Decimal(content["olv_weight"]),
         overridden=tuple(content["overridden"]),
+        adjustments=_adjustments_from_json(content.get("adjustments")),
     )
 
 
@@ -178,6 +185,38 @@ def libraries() -> dict[str, str]:
 def _five(by_name: dict[str, int]) -> QuantilesFen:
     q05, q10, q50, q90, q95 = (by_name[name] for name in QUANTILES)
     return q05, q10, q50, q90, q95
+
+
+def _adjustments_to_json(adjustments: Adjustments) -> Json:
+    compliance = adjustments.maintenance_compliance
+    return {
+        "condition": adjustments.condition,
+        "maintenance_compliance": None if compliance is None else f"{compliance:f}",
+        "open_stop_faults": adjustments.open_stop_faults,
+        "components": [
+            {"code": component.code, "hours_since_reman": f"{component.hours_since_reman:f}"}
+            for component in adjustments.components
+        ],
+        "region": adjustments.region,
+        "channel": adjustments.channel,
+    }
+
+
+def _adjustments_from_json(content: Json | None) -> Adjustments:
+    if content is None:
+        return Adjustments()
+    compliance = content["maintenance_compliance"]
+    return Adjustments(
+        condition=content["condition"],
+        maintenance_compliance=None if compliance is None else Decimal(compliance),
+        open_stop_faults=content["open_stop_faults"],
+        components=tuple(
+            Component(component["code"], Decimal(component["hours_since_reman"]))
+            for component in content["components"]
+        ),
+        region=content["region"],
+        channel=content["channel"],
+    )
 
 
 def _compare(kept: Any, recomputed: Any, path: str, found: list[Difference]) -> None:

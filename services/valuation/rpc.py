@@ -11,6 +11,9 @@ from services.kit.principals import principal
 from services.kit.runtime import Runtime
 from services.kit.transaction import Transaction
 from services.valuation import handlers, messages, past_handlers, store
+from services.valuation.input_rules import check_inputs
+from services.valuation.insight_rpc import InsightRpc
+from services.valuation.insights import Insights
 from services.valuation.model import Decision, Valuation
 from services.valuation.registry import Registry
 
@@ -24,15 +27,16 @@ _Decided: TypeAlias = (
 )
 
 
-class ValuationRpc(valuation_pb2_grpc.ValuationServiceServicer):
+class ValuationRpc(InsightRpc, valuation_pb2_grpc.ValuationServiceServicer):
     """Serves ironloop.valuation.v1.ValuationService."""
 
-    def __init__(self, runtime: Runtime, registry: Registry) -> None:
+    def __init__(self, runtime: Runtime, registry: Registry, insights: Insights) -> None:
         self._runtime = runtime
         self._database = runtime.database
         self._commands = runtime.commands
         self._pages = runtime.pages
         self._registry = registry
+        self._insights = insights
 
     async def CreateValuation(
         self, request: valuation_pb2.CreateValuationRequest, context: Any
@@ -110,6 +114,11 @@ class ValuationRpc(valuation_pb2_grpc.ValuationServiceServicer):
             ),
             months=request.months,
             step_months=request.step_months or CURVE_STEP_MONTHS,
+            compliance=(
+                wire.to_decimal(request.maintenance_compliance, field="maintenance_compliance")
+                if request.HasField("maintenance_compliance")
+                else None
+            ),
         )
         return messages.curve_to_wire(valuation, hours_per_year, points)
 
@@ -251,7 +260,7 @@ class ValuationRpc(valuation_pb2_grpc.ValuationServiceServicer):
             else today,
             olv_weight=valuer.policy.number("OLV_WEIGHT"),
         )
-        handlers.check_inputs(inputs, today=today, registered=bool(request.machine))
+        check_inputs(inputs, valuer.policy, today=today, registered=bool(request.machine))
         return handlers.compute(
             valuer, inputs, party=party, machine=request.machine, at=self._runtime.clock.now()
         )

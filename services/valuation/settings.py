@@ -25,4 +25,17 @@ class ValuationSettings(ServiceSettings):
         default=Path(__file__).parent / "policies",
         description="folder with a JSON file for each policy table; each is kept for replay",
     )
-    policy: str = Field(default="2026-1", description="the policy table that holds from now on")
+    comparables: Path | None = Field(
+        default=None,
+        description="Parquet or CSV file of own sales in the importer's columns, shown as "
+        "comparables; absent: the shipped ones of the seeded generator",
+    )
+    shipped_comparables: Path = Field(
+        default=Path(__file__).parent / "sales" / "synthetic.csv",
+        description="comparables that are shown where there are no own ones",
+    )
+    indices: Path = Field(
+        default=Path(__file__).parent / "indices",
+        description="folder with JSON files of index series by product group",
+    )
+    policy: str = Field(default="2026-2", description="the policy table that holds from now on")

@@ -1,0 +1,90 @@
+"""The contract's questions about why: explanations, comparables and the index."""
+
+# ruff: noqa: N802, ARG002  (rpc methods are named by the contract and take a context)
+
+import json
+from typing import Any
+
+from ironloop.valuation.v1 import explanations_pb2
+
+from services.kit.errors import NotFound
+from services.kit.ids import parse_name
+from services.kit.paging import Pages
+from services.kit.principals import principal
+from services.kit.runtime import Runtime
+from services.valuation import insight_messages, past_handlers
+from services.valuation.insights import Insights
+from services.valuation.model import Valuation
+from services.valuation.registry import Registry
+
+COMPARABLES_SHOWN = 10
+
+pb = explanations_pb2
+
+
+class InsightRpc:
+    """The part of ValuationService that explains."""
+
+    _runtime: Runtime
+    _pages: Pages
+    _registry: Registry
+    _insights: Insights
+
+    async def ExplainValuation(
+        self, request: pb.ExplainValuationRequest, context: Any
+    ) -> pb.Explanation:
+        """Explain a valuation."""
+        valuation = await self._valuation(request.valuation)
+        explanation = await self._insights.explain(
+            valuation, insight_messages.basis_from_wire(request.basis)
+        )
+        versions = json.loads(valuation.record)["versions"]
+        return insight_messages.explanation_to_wire(
+            explanation,
+            valuation=valuation.name,
+            model=versions["model"],
+            policy=versions["policy"],
+        )
+
+    async def ListComparables(
+        self, request: pb.ListComparablesRequest, context: Any
+    ) -> pb.ListComparablesResponse:
+        """List the sales nearest to a valuation's machine."""
+        page_size = request.page_size
+        request.page_size = page_size or COMPARABLES_SHOWN
+        page = self._pages.open(request)
+        valuation = await self._valuation(request.valuation)
+        found = await self._insights.nearest(valuation)
+        first = 0 if page.after is None else int(page.after[0])
+        ranked = list(enumerate(found, start=1))[first : first + page.limit + 1]
+        kept, token = self._pages.cut(request, page, ranked, key=lambda one: (one[0],))
+        return pb.ListComparablesResponse(
+            comparables=[insight_messages.comparable_to_wire(one) for _, one in kept],
+            next_page_token=token,
+            synthetic=self._insights.comparables.synthetic,
+            note=self._insights.comparables.note(len(found)),
+        )
+
+    async def GetIndexSeries(
+        self, request: pb.GetIndexSeriesRequest, context: Any
+    ) -> pb.IndexSeries:
+        """Return the market index of a product group."""
+        version = request.model.removeprefix("models/")
+        present = self._registry.present.model
+        model = self._registry.models.get(version) if version else present
+        if model is None:
+            raise NotFound(request.model)
+        points, note = self._insights.indices.series_of(model, request.product_group)
+        return pb.IndexSeries(
+            product_group=request.product_group,
+            model=f"models/{model.version}",
+            points=insight_messages.index_points(points),
+            note=note,
+        )
+
+    async def _valuation(self, resource: str) -> Valuation:
+        return await past_handlers.get_valuation(
+            self._runtime.database,
+            parse_name(resource, "valuations", field="valuation"),
+            viewer=principal(),
+        )
