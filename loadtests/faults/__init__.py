@@ -1,0 +1,1 @@
+"""The fault campaign: a small stack under load, broken by seed, and what it then still holds."""

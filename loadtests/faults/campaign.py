@@ -1,0 +1,188 @@
+"""The campaign: round after round on one stack, each broken by its seed, then held to account."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ironloop.settlement.v1 import settlement_pb2 as pb
+
+from infra.local.processes import tail
+from loadtests.faults import check
+from loadtests.faults.bank import Bank
+from loadtests.faults.journal import Journal, Tally
+from loadtests.faults.plan import DISK, Fault, faults_of
+from loadtests.faults.stack import CONSUMER, REPLICAS, Stack, open_stack
+from loadtests.faults.strike import Strike, strike
+from loadtests.faults.traffic import FUNDED_FEN, WALLETS, Client, Traffic, fund
+from services.kit.ids import new_id
+
+SERVES_WITHIN_S = 30.0
+CALM_S = (0.2, 0.6)  # of load before a fault, and after everything serves again
+PROBE_EVERY_S = 0.05
+STRIKES_WITHIN_S = 60.0
+DOMAIN_TIME_SLACK = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What a round came to.
+
+    Attributes:
+        recovery_s: From the end of its last fault until all serves again; None where nothing did
+            in time.
+        problems: Empty where it passed.
+    """
+
+    seed: int
+    faults: list[str]
+    proofs: list[str]
+    tally: Tally
+    snapshots: int
+    recovery_s: float | None
+    seconds: float
+    problems: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON takes it."""
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class Campaign:
+    """A stack under load, and everything that watches it."""
+
+    stack: Stack
+    client: Client
+    traffic: Traffic
+    bank: Bank
+    _token: "list[str]"
+
+    async def run_round(self, seed: int) -> Round:
+        """Run the round of a seed."""
+        started_s = time.monotonic()
+        since = datetime.now(UTC) - DOMAIN_TIME_SLACK
+        rng = random.Random(f"round {seed}")
+        faults = faults_of(seed, with_disk=self.stack.disk is not None)
+        self._token[0] = await self.stack.token()
+        self.client.journal.begin_round(self.traffic.kept_rows())
+        self.bank.begin_round()
+        before = await check.mark(self.stack)
+        strikes, recovery_s, problems = await self._break(seed, faults, rng)
+        journal = self.client.journal
+        if recovery_s is not None:
+            problems += await self._come_to_rest()
+        if not problems:
+            problems += await check.check(self.stack, journal, before, since=since)
+        if not self.bank.reads:
+            problems.append("the reader saw no snapshot")
+        return Round(
+            seed,
+            [fault.name for fault in faults],
+            [f"{one.fault.name}: {one.proof}" for one in strikes],
+            journal.tally,
+            self.bank.reads,
+            recovery_s,
+            time.monotonic() - started_s,
+            [*problems, *self.bank.problems, *journal.problems],
+        )
+
+    async def _break(
+        self, seed: int, faults: list[Fault], rng: random.Random
+    ) -> tuple[list[Strike], float | None, list[str]]:
+        """Break the stack under load; return what struck, the recovery, and what was wrong."""
+        stopping = asyncio.Event()
+        leader = await self.stack.leader()
+        load = asyncio.create_task(self.traffic.run(seed, stopping))
+        try:
+            await asyncio.sleep(rng.uniform(*CALM_S))
+            async with asyncio.timeout(STRIKES_WITHIN_S):
+                strikes = await asyncio.gather(
+                    *(
+                        strike(self.stack, one, random.Random(rng.random()), leader=leader)
+                        for one in faults
+                    )
+                )
+            problems = [f"{one.fault.name} never fired" for one in strikes if not one.fired]
+            problems += self._start_ended(faults)
+            recovery_s = await self._recover(max(one.ended_at_s for one in strikes))
+            if recovery_s is None:
+                problems.append(f"not all serves within {SERVES_WITHIN_S:.0f} s")
+            await asyncio.sleep(rng.uniform(*CALM_S))
+        finally:
+            stopping.set()
+            await load
+        return strikes, recovery_s, problems
+
+    def _start_ended(self, faults: list[Fault]) -> list[str]:
+        """Start what has ended by itself, and return with its last log lines what should not have.
+
+        A full disk may end PostgreSQL, and what starts while PostgreSQL is away ends again: an
+        orchestrator starts it until it stays.
+        """
+        logs = {name: process.log for name, process in self.stack.processes.items()}
+        allowed = {"postgres"} if any(fault.kind == DISK for fault in faults) else set()
+        if any(fault.kind == "kill" for fault in faults):
+            allowed |= {*REPLICAS, CONSUMER}
+        return [
+            f"{name} ended by itself:\n{tail(logs[name])}"
+            for name in self.stack.start_ended()
+            if name not in allowed
+        ]
+
+    async def _recover(self, since_s: float) -> float | None:
+        """Return how long it took until both replicas post and the consumer applies, or None."""
+        deadline_s = since_s + SERVES_WITHIN_S
+        for replica in range(len(REPLICAS)):
+            probe = (self._probe(),)
+            while not await self.client.post(probe, replica=replica):
+                self.stack.start_ended()
+                if time.monotonic() > deadline_s:
+                    return None
+                await asyncio.sleep(PROBE_EVERY_S)
+        if not await check.until_reached(self.stack, deadline_s=deadline_s):
+            return None
+        return time.monotonic() - since_s
+
+    def _probe(self) -> pb.Transfer:
+        debit, credit = self.traffic.wallets[:2]
+        return pb.Transfer(
+            id=str(new_id()),
+            kind=pb.TRANSFER_KIND_POSTED,
+            debit_account=debit,
+            credit_account=credit,
+            amount_fen=1,
+            code=pb.TRANSFER_CODE_LEASE_RENT,
+            purpose="campaign/probe",
+        )
+
+    async def _come_to_rest(self) -> list[str]:
+        """Ask for every fate that is unknown, and wait until every event has its effect."""
+        deadline_s = time.monotonic() + SERVES_WITHIN_S
+        while not await self.traffic.settle(replica=0):
+            if time.monotonic() > deadline_s:
+                return ["some transfers are not answered, however often they are sent"]
+            await asyncio.sleep(PROBE_EVERY_S)
+        missing = await check.until_applied(self.stack, deadline_s=deadline_s)
+        return [f"not at rest: {missing}"] if missing else []
+
+
+@asynccontextmanager
+async def open_campaign() -> AsyncIterator[Campaign]:
+    """Hold a stack with funded wallets and its watchers open for the length of the block."""
+    async with open_stack() as stack:
+        token = [await stack.token()]
+        addresses = [stack.channel_address(replica) for replica in REPLICAS]
+        async with Client(Journal(), addresses, lambda: token[0]) as client:
+            bank_account, wallets = await fund(client)
+            bank = Bank(stack.owner_dsn("settlement"), bank_account, WALLETS * FUNDED_FEN)
+            reading = asyncio.create_task(bank.run())
+            try:
+                yield Campaign(stack, client, Traffic(client, wallets, bank_account), bank, token)
+            finally:
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)

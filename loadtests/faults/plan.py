@@ -1,0 +1,108 @@
+"""Which faults a round has, by its seed alone.
+
+Seeds come in blocks of ten. In an even block two faults strike at once, and the block's ten
+rounds hold every fault there is; in an odd block a round has one.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+ROUNDS_OF_BLOCK = 10
+DEALS_MAX = 100_000
+
+# The parts of the stack that a fault takes hold of; faults of one part never strike at once.
+PARTS = ("relay", "service", "consumer", "broker", "postgres")
+
+# Whom a wire of each link connects. Settlement's two replicas are one service here.
+LINKS = {
+    "client-service": frozenset({"relay", "service"}),
+    "service-postgres": frozenset({"relay", "service", "postgres"}),
+    "service-kafka": frozenset({"relay", "broker"}),
+    "consumer-postgres": frozenset({"consumer", "postgres"}),
+    "consumer-kafka": frozenset({"consumer", "broker"}),
+}
+TROUBLES = ("delay", "slice", "cut", "hang")
+KILLED = {
+    "service": frozenset({"service"}),
+    "relay": frozenset({"relay"}),
+    "consumer": frozenset({"consumer"}),
+    "broker": frozenset({"broker"}),
+    "backend": frozenset({"postgres"}),
+    "postmaster": frozenset({"postgres"}),
+}
+STOPPED = KILLED | {"postgres": frozenset({"postgres"})}
+DISK = "disk-full"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault: what happens to what.
+
+    Attributes:
+        kind: "kill", "stop", a trouble of a wire, or "disk-full".
+        target: A part of the stack, or a link.
+        parts: What must not be broken otherwise at the same time.
+    """
+
+    kind: str
+    target: str
+    parts: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        """Return how reports call it."""
+        return self.kind if self.kind == DISK else f"{self.kind} {self.target}"
+
+
+def faults_of(seed: int, *, with_disk: bool) -> list[Fault]:
+    """Return the faults of the round of a seed."""
+    block, place = divmod(seed, ROUNDS_OF_BLOCK)
+    rng = random.Random(f"block {block}")
+    if block % 2:
+        dealt = _all_faults(rng)
+        rng.shuffle(dealt)
+        chosen = [dealt[place]]
+    else:
+        pairs = _deal_pairs(rng)
+        chosen = list(pairs[place])
+    # Where the machine has no disk of its own to fill, that fault is left out, and no other
+    # takes its place, so that a seed has the same faults everywhere else.
+    return [fault for fault in chosen if with_disk or fault.kind != DISK]
+
+
+def _all_faults(rng: random.Random) -> list[Fault]:
+    """Return every fault once, the troubles of wires on links drawn so that no link is left out."""
+    links = list(LINKS)
+    rng.shuffle(links)
+    troubles = [*TROUBLES, rng.choice(TROUBLES), rng.choice(TROUBLES)]
+    rng.shuffle(troubles)
+    links.append(rng.choice(links))
+    return [
+        *(Fault("kill", target, parts) for target, parts in KILLED.items()),
+        *(Fault("stop", target, parts) for target, parts in STOPPED.items()),
+        *(Fault(trouble, link, LINKS[link]) for trouble, link in zip(troubles, links, strict=True)),
+        Fault(DISK, "postgres", frozenset({"postgres"})),
+    ]
+
+
+def _deal_pairs(rng: random.Random) -> Sequence[tuple[Fault, Fault]]:
+    """Return all twenty faults in pairs that break different parts."""
+    for _ in range(DEALS_MAX):
+        faults = _all_faults(rng)
+        rng.shuffle(faults)
+        # Those that have the fewest partners choose first.
+        faults.sort(key=lambda fault: (-len(fault.parts), "postgres" not in fault.parts))
+        pairs = []
+        while faults:
+            fault = faults.pop(0)
+            partners = [other for other in faults if not fault.parts & other.parts]
+            if not partners:
+                break
+            partner = rng.choice(partners)
+            faults.remove(partner)
+            pairs.append((fault, partner))
+        else:
+            rng.shuffle(pairs)
+            return pairs
+    raise AssertionError("the faults cannot be dealt in pairs")

@@ -1,0 +1,366 @@
+"""The stack that the campaign breaks: real servers and processes, a wire between any two of them.
+
+Settlement runs twice, so that a replica can take over what another one leaves. PostgreSQL and
+Kafka listen on the loopback address only; everything ends with this process.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncpg
+import grpc
+from ironloop.parties.v1 import parties_pb2, parties_pb2_grpc
+
+from infra.local.databases import dsn_of, ensure_database, ensure_role, role_of
+from infra.local.kafka import Door, create_topics, launch_kafka, prepare_kafka
+from infra.local.paths import ROOT
+from infra.local.postgres import launch_postgres, new_password
+from infra.local.processes import POLL_S, Process, StartFailed, free_port, start, stop, stop_all
+from loadtests.faults import consumer
+from loadtests.faults.disk import DiskRefused, SmallDisk, leave_namespace, make_small_disk
+from loadtests.faults.wire import Wire
+from services.kit.contract import event_topics
+from services.kit.relay import LEADER_LOCK
+
+REPLICAS = ("settlement-1", "settlement-2")
+CONSUMER = "consumer"
+PASSWORD = "the password of the campaign"
+CALLER = "finance"  # the service in whose name the load is posted
+SERVES_WITHIN_S = 60.0
+FOLDER_PREFIX = "ironloop-faults-"
+
+# Small enough for two cores and a small disk; durability as in production.
+POSTGRES_SETTINGS = {
+    "shared_buffers": "64MB",
+    "max_connections": "80",
+    "min_wal_size": "32MB",
+    "max_wal_size": "64MB",
+    "log_min_duration_statement": "-1",
+}
+
+_POOL_SIZE = "6"
+
+
+@dataclass(slots=True)
+class Stack:
+    """What runs, by name: postgres, kafka, parties, the two replicas, and the consumer.
+
+    Attributes:
+        disk: PostgreSQL's, where the machine allows one that can be full.
+        no_disk: Why there is none.
+        wires: By (who calls, whom).
+    """
+
+    folder: Path
+    disk: SmallDisk | None
+    no_disk: str
+    exits: AsyncExitStack
+    processes: dict[str, Process] = field(default_factory=dict)
+    wires: dict[tuple[str, str], Wire] = field(default_factory=dict)
+    _ports: dict[str, int] = field(default_factory=dict)
+    _postgres_password: str = field(default_factory=new_password)
+    _starts: dict[str, Callable[[], Process]] = field(default_factory=dict)
+
+    @property
+    def bootstrap(self) -> str:
+        """Return the broker's own host:port, no wire between."""
+        return f"127.0.0.1:{self.port('kafka')}"
+
+    @property
+    def postgres_log(self) -> Path:
+        """Return where PostgreSQL writes what happens to it."""
+        return self.folder / "logs" / "postgres.log"
+
+    def owner_dsn(self, database: str) -> str:
+        """Return the superuser's DSN of a database, no wire between."""
+        server = (
+            f"postgresql://ironloop:{self._postgres_password}@127.0.0.1:{self.port('postgres')}"
+        )
+        return dsn_of(f"{server}/postgres", database=database)
+
+    def port(self, name: str) -> int:
+        """Return the port that a part has for good."""
+        if name not in self._ports:
+            self._ports[name] = free_port()
+        return self._ports[name]
+
+    def channel_address(self, replica: str) -> str:
+        """Return where clients reach a replica, through their wire."""
+        return f"127.0.0.1:{self.wires['client', replica].port}"
+
+    def is_running(self, name: str) -> bool:
+        """Whether a process runs."""
+        return self.processes[name].handle() is not None
+
+    def start(self, name: str) -> None:
+        """Start a process, for the first time or again."""
+        self.processes[name] = self._starts[name]()
+
+    def start_ended(self) -> list[str]:
+        """Start what has ended by itself, as an orchestrator would, and return what that was."""
+        ended = [name for name in self.processes if not self.is_running(name)]
+        for name in ended:
+            self.start(name)
+        return ended
+
+    async def kill(self, name: str) -> int:
+        """Kill a process as a power cut would; return its exit code once all of it is gone."""
+        process = self.processes[name]
+        handle = process.handle()
+        children = handle.children(recursive=True) if handle else []
+        if handle is not None:
+            handle.kill()
+        assert process.popen is not None
+        code = await asyncio.to_thread(process.popen.wait)
+        # A postmaster's children end by themselves; a new one must not meet them.
+        async with asyncio.timeout(SERVES_WITHIN_S):
+            while any(child.is_running() for child in children):  # noqa: ASYNC110
+                await asyncio.sleep(POLL_S)
+        return code
+
+    async def leader(self) -> str:
+        """Return the replica whose relay leads."""
+        async with asyncio.timeout(SERVES_WITHIN_S):
+            while True:
+                for replica in REPLICAS:
+                    if await self._leads(replica):
+                        return replica
+                await asyncio.sleep(POLL_S)
+
+    async def token(self) -> str:
+        """Return a fresh token of a service."""
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{self.port('parties')}") as channel:
+            answer = await parties_pb2_grpc.PartiesServiceStub(channel).IssueToken(
+                parties_pb2.IssueTokenRequest(
+                    client=parties_pb2.ClientCredentials(
+                        service=f"services/{CALLER}", secret=PASSWORD
+                    )
+                )
+            )
+        return answer.token
+
+    async def _leads(self, replica: str) -> bool:
+        connection = await asyncpg.connect(self.owner_dsn("settlement"))
+        try:
+            ports = await connection.fetch(
+                """
+                select client_port from pg_locks join pg_stat_activity using (pid)
+                where locktype = 'advisory' and granted
+                    and (classid::bigint << 32) + objid::bigint = $1
+                """,
+                LEADER_LOCK,
+            )
+        finally:
+            await connection.close()
+        return any(self.wires[replica, "postgres"].has_line(row["client_port"]) for row in ports)
+
+    async def _open(self) -> None:
+        self._starts["postgres"] = self._start_postgres
+        self._starts["kafka"] = self._start_kafka
+        await asyncio.to_thread(prepare_kafka, self.folder / "kafka")
+        for caller in (*REPLICAS, CONSUMER):
+            await self._open_wire(caller, "postgres", target=self.port("postgres"))
+            await self._open_wire(caller, "kafka", target=self.port(f"kafka for {caller}"))
+        for replica in REPLICAS:
+            await self._open_wire("client", replica, target=self.port(replica))
+        self.start("kafka")
+        self.start("postgres")
+        await self._make_databases()
+        self._starts["parties"] = self._start_parties
+        self.start("parties")
+        for replica in REPLICAS:
+            self._starts[replica] = lambda name=replica: self._start_replica(name)  # type: ignore[misc]
+            self.start(replica)
+        topics = [f"{topic}{end}" for topic in event_topics() for end in ("", ".dlq")]
+        await self._until_broker_answers(topics)
+        self._starts[CONSUMER] = self._start_consumer
+        self.start(CONSUMER)
+        for name in ("parties", *REPLICAS, CONSUMER):
+            await self._until_listening(name)
+
+    async def _open_wire(self, caller: str, callee: str, *, target: int) -> None:
+        wire = Wire(target, free_port())
+        self.wires[caller, callee] = await self.exits.enter_async_context(wire.open())
+
+    def _start_postgres(self) -> Process:
+        return launch_postgres(
+            self.folder / "postgres",
+            log=self.postgres_log,
+            password=self._postgres_password,
+            settings=POSTGRES_SETTINGS,
+            port=self.port("postgres"),
+            ends_with_parent=True,
+        ).process
+
+    def _start_kafka(self) -> Process:
+        doors = {
+            f"DOOR{place}": Door(self.port(f"kafka for {caller}"), self.wires[caller, "kafka"].port)
+            for place, caller in enumerate((*REPLICAS, CONSUMER))
+        }
+        return launch_kafka(
+            self.folder / "kafka",
+            log=self.folder / "logs" / "kafka.log",
+            port=self.port("kafka"),
+            doors=doors,
+            ends_with_parent=True,
+        ).process
+
+    async def _until_broker_answers(self, topics: list[str]) -> None:
+        def make() -> bool:
+            try:
+                create_topics(self.bootstrap, topics, partitions=1)
+            except Exception as error:
+                if not self.is_running("kafka"):
+                    raise StartFailed("the broker has ended") from error
+                return False
+            return True
+
+        async with asyncio.timeout(SERVES_WITHIN_S):
+            while not await asyncio.to_thread(make):  # noqa: ASYNC110
+                await asyncio.sleep(POLL_S)
+
+    async def _make_databases(self) -> None:
+        async with asyncio.timeout(SERVES_WITHIN_S):
+            while True:
+                try:
+                    connection = await asyncpg.connect(self.owner_dsn("postgres"))
+                    await connection.close()
+                    break
+                except (OSError, asyncpg.PostgresError):
+                    await asyncio.sleep(POLL_S)
+        server = self.owner_dsn("postgres")
+        for service in ("parties", "settlement", consumer.NAME):
+            await ensure_role(server, service, password=PASSWORD)
+            await ensure_database(server, service, database=service)
+        owner = await asyncpg.connect(self.owner_dsn(consumer.NAME))
+        await owner.execute(consumer.TABLES)
+        await owner.close()
+
+    def _start_parties(self) -> Process:
+        return self._start_service(
+            "parties",
+            "services.parties",
+            prefix="PARTIES",
+            postgres_port=self.port("postgres"),
+            jwks_url="",  # it issues the tokens itself
+            metrics_listen=f"127.0.0.1:{self.port('jwks')}",
+            service_secrets=json.dumps({CALLER: PASSWORD}),
+            operator_password=PASSWORD,
+            kafka_bootstrap="",
+        )
+
+    def _start_replica(self, name: str) -> Process:
+        return self._start_service(
+            name,
+            "services.settlement",
+            prefix="SETTLEMENT",
+            postgres_port=self.wires[name, "postgres"].port,
+            kafka_bootstrap=f"127.0.0.1:{self.wires[name, 'kafka'].port}",
+        )
+
+    def _start_consumer(self) -> Process:
+        return self._start_service(
+            CONSUMER,
+            "loadtests.faults.consumer",
+            prefix="FAULTS",
+            postgres_port=self.wires[CONSUMER, "postgres"].port,
+            kafka_bootstrap=f"127.0.0.1:{self.wires[CONSUMER, 'kafka'].port}",
+        )
+
+    def _start_service(
+        self, name: str, module: str, *, prefix: str, postgres_port: int, **settings: str
+    ) -> Process:
+        service = prefix.lower()
+        dsn = dsn_of(
+            f"postgresql://127.0.0.1:{postgres_port}/",
+            database=service,
+            user=role_of(service),
+            password=PASSWORD,
+        )
+        values = {
+            "environment": "local",
+            "listen": f"127.0.0.1:{self.port(name)}",
+            "postgres_dsn": dsn,
+            "pool_size_max": _POOL_SIZE,
+            "page_token_key": "k" * 32,
+            "client_secret": PASSWORD,
+            "jwks_url": f"http://127.0.0.1:{self.port('jwks')}/.well-known/jwks.json",
+            "drain_s": "1",
+        }
+        inherited = {key: text for key, text in os.environ.items() if "IRONLOOP_" not in key}
+        named = {f"IRONLOOP_{prefix}_{key.upper()}": text for key, text in values.items()}
+        named |= {f"IRONLOOP_{prefix}_{key.upper()}": text for key, text in settings.items()}
+        return start(
+            name,
+            [sys.executable, "-m", module],
+            log=self.folder / "logs" / f"{name}.log",
+            environment=inherited | {"PYTHONPATH": str(ROOT)} | named,
+            folder=ROOT,
+            ends_with_parent=True,
+        )
+
+    async def _until_listening(self, name: str) -> None:
+        async with (
+            grpc.aio.insecure_channel(f"127.0.0.1:{self.port(name)}") as channel,
+            asyncio.timeout(SERVES_WITHIN_S),
+        ):
+            await channel.channel_ready()
+
+    async def _close(self) -> None:
+        servers = [self.processes.pop(name, None) for name in ("kafka", "postgres")]
+        await asyncio.to_thread(stop_all, list(self.processes.values()))
+        for server in servers:
+            if server is not None:
+                await asyncio.to_thread(stop, server, number=signal.SIGINT)
+
+
+@asynccontextmanager
+async def open_stack() -> AsyncIterator[Stack]:
+    """Hold a stack open for the length of the block; nothing of it stays.
+
+    Raises:
+        StartFailed, TimeoutError: A part of it does not start.
+    """
+    folder = _new_folder()
+    disk, no_disk = _small_disk(folder / "postgres")
+    async with AsyncExitStack() as exits:
+        exits.callback(shutil.rmtree, folder, ignore_errors=True)
+        if disk is not None:
+            exits.callback(disk.remove)
+        stack = Stack(folder, disk, no_disk, exits)
+        exits.push_async_callback(stack._close)
+        await stack._open()
+        yield stack
+
+
+def _small_disk(folder: Path) -> tuple[SmallDisk | None, str]:
+    try:
+        leave_namespace()
+        return make_small_disk(folder), ""
+    except DiskRefused as error:
+        return None, str(error)
+
+
+def _new_folder() -> Path:
+    for left in _left_folders():
+        shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-"))
+    folder.chmod(0o755)  # PostgreSQL's own user must reach its data where root runs this
+    return folder
+
+
+def _left_folders() -> Iterator[Path]:
+    """Yield the folders of campaigns that did not end by themselves."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
+        pid = folder.name.removeprefix(FOLDER_PREFIX).partition("-")[0]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            yield folder
