@@ -37,7 +37,7 @@ from infra.local.demo.cast import Cast
 from infra.local.demo.fleet import OWN_PAGE, read_fleet
 from infra.local.demo.narrator import Narrator
 from infra.local.demo.scene import MAIN_LEDGER, Scene
-from infra.local.demo.story import _cast_machines
+from infra.local.demo.story import cast_machines
 from services.kit.contract import dead_letter_topic, event_of
 from services.kit.service import ServiceDefinition
 from tests.support.world import SERVICES, World
@@ -95,12 +95,12 @@ async def test_the_loop_closes_over_restarts_of_every_service(loop_world: World)
     scene = await scene_in(world)
     await fund_wallets(scene)
     await import_fleet(scene)
-    pooled, listed = _cast_machines(scene.fleet)
-    listings = await list_machines(scene, listed)
+    pooled, offered = cast_machines(scene.fleet)
+    first, *_ = await list_machines(scene, offered)
     await restart(world, "marketplace", "valuation")
-    single = await buy_listed(scene, listings[0], listed[0])
+    single = await buy_listed(scene, first)
     await restart(world, "settlement", "procurement")
-    financed = (await buy_pooled(scene, pooled))[0]
+    financed = (await buy_pooled(scene, pooled, guide_fen=first.guide_fen))[0]
     draw = await draw_on(scene, financed)
     await restart(world, "finance", "marketplace")
     programme = await publish_programme(scene)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
+import grpc
 from ironloop.marketplace.v1 import (
     inspections_pb2,
     listings_pb2,
@@ -44,6 +45,19 @@ class Purchase:
     machine: str
     fleet_machine: FleetMachine
     price_fen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A published listing.
+
+    Attributes:
+        guide_fen: The median of its price guide.
+    """
+
+    listing: str
+    fleet_machine: FleetMachine
+    guide_fen: int
 
 
 async def fund_wallets(scene: Scene) -> None:
@@ -121,12 +135,23 @@ async def import_fleet(scene: Scene) -> None:
     scene.fleet = [machine for machine in scene.fleet if machine.equipment_id in scene.machines]
 
 
-async def list_machines(scene: Scene, machines: list[FleetMachine]) -> list[str]:
-    """Draft, inspect, price by the model's guide and publish listings; return their names."""
-    return [await _list_machine(scene, machine) for machine in machines[:LISTED_MAX]]
+async def list_machines(scene: Scene, machines: list[FleetMachine]) -> list[Listed]:
+    """Draft, inspect, price by the model's guide and publish listings.
+
+    A machine that the model does not value without review stays a draft.
+    """
+    published = []
+    for machine in machines:
+        try:
+            published.append(await _list_machine(scene, machine))
+        except grpc.aio.AioRpcError as refusal:
+            if refusal.code() is not grpc.StatusCode.FAILED_PRECONDITION:
+                raise
+            scene.narrator.tell("marketplace", f"refuses a listing: {refusal.details()}")
+    return published
 
 
-async def _list_machine(scene: Scene, machine: FleetMachine) -> str:
+async def _list_machine(scene: Scene, machine: FleetMachine) -> Listed:
     seller = scene.cast.manufacturer.stub(listings_pb2_grpc.ListingServiceStub)
     inspector = scene.cast.inspector.stub(listings_pb2_grpc.ListingServiceStub)
     guessed_fen = machine.template.replacement_cost_fen // 2
@@ -177,26 +202,32 @@ async def _list_machine(scene: Scene, machine: FleetMachine) -> str:
         f"{machine.hours_meter:,.0f} h, for {yuan(ask_fen)}; guide {yuan(guide_fen)}, "
         f"grade {published.price_guide.grade}",
     )
-    return drafted.name
+    return Listed(drafted.name, machine, guide_fen)
 
 
-async def buy_listed(scene: Scene, listing: str, machine: FleetMachine) -> Purchase:
+async def buy_listed(scene: Scene, listed: Listed) -> Purchase:
     """Let the dealer buy one listed machine through escrow."""
     dealer = scene.cast.dealer.stub(orders_pb2_grpc.OrderServiceStub)
     order = await dealer.CreateOrder(
         orders_pb2.CreateOrderRequest(
-            request_id=request_id(), listings=[listing], delivery_address=_address("dealer")
+            request_id=request_id(),
+            listings=[listed.listing],
+            delivery_address=_address("dealer"),
         )
     )
     settled = await _carry_out(scene, scene.cast.dealer, order)
+    machine = listed.fleet_machine
     return Purchase(scene.machines[machine.equipment_id], machine, fen(settled.total))
 
 
-async def buy_pooled(scene: Scene, machines: list[FleetMachine]) -> list[Purchase]:
+async def buy_pooled(
+    scene: Scene, machines: list[FleetMachine], *, guide_fen: int
+) -> list[Purchase]:
     """Pool the demand of the dealer and two buyers, award it, and carry the orders out.
 
     Args:
-        machines: At least four of one make and class; the manufacturer offers all of them.
+        machines: At least four of one class; the manufacturer offers all of them.
+        guide_fen: What one like them is worth by the model; the list price lies near it.
     """
     manufacturer, dealer = scene.cast.manufacturer, scene.cast.dealer
     quantities = {dealer: len(machines) - 2, **dict.fromkeys(scene.cast.buyers, 1)}
@@ -206,7 +237,11 @@ async def buy_pooled(scene: Scene, machines: list[FleetMachine]) -> list[Purchas
         pools_pb2.CreatePoolRequest(
             request_id=request_id(),
             specification=pools_pb2.MachineSpecification(
-                make=machines[0].make, model=machines[0].model
+                equipment_class=wire.enum_name(
+                    machines_pb2.EquipmentClass,
+                    machines[0].template.equipment_class,
+                    prefix="EQUIPMENT_CLASS_",
+                )
             ),
             region="Hunan",
             minimum_quantity=3,
@@ -228,7 +263,7 @@ async def buy_pooled(scene: Scene, machines: list[FleetMachine]) -> list[Purchas
     present = await pools.GetPool(pools_pb2.GetPoolRequest(name=pool.name))
     if present.state == pools_pb2.POOL_STATE_OPEN:
         await pools.LockPool(pools_pb2.LockPoolRequest(request_id=request_id(), name=pool.name))
-    unit_price_fen = await _pool_price_fen(scene, machines[0])
+    unit_price_fen = ask_fen_of(machines[0].equipment_id, guide_fen)
     await manufacturer.stub(pools_pb2_grpc.PoolServiceStub).QuotePool(
         pools_pb2.QuotePoolRequest(
             request_id=request_id(),
@@ -265,20 +300,6 @@ async def buy_pooled(scene: Scene, machines: list[FleetMachine]) -> list[Purchas
                     for line in settled.lines
                 ]
     return bought
-
-
-async def _pool_price_fen(scene: Scene, machine: FleetMachine) -> int:
-    """Return a list price near the guide of a like machine."""
-    guides = scene.cast.manufacturer.stub(listings_pb2_grpc.ListingServiceStub)
-    answer = await guides.SearchListings(
-        listings_pb2.SearchListingsRequest(equipment_class=machine.template.equipment_class)
-    )
-    like = [fen(listing.price_guide.fmv.q50) for listing in answer.listings]
-    return (
-        ask_fen_of(machine.equipment_id, like[0])
-        if like
-        else (machine.template.replacement_cost_fen // 2)
-    )
 
 
 async def _carry_out(scene: Scene, buyer: Actor, order: orders_pb2.Order) -> orders_pb2.Order:

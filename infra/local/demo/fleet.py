@@ -1,5 +1,6 @@
 """The machines of a fleet page, completed by the attribute table."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -11,7 +12,8 @@ from services.iso15143.model import Equipment
 from services.iso15143.reader import read_page
 
 OWN_PAGE = Path(__file__).with_name("fleet_page.xml")
-MACHINES_MIN = 8  # the story needs a pool and a few listings
+ALIKE_MIN = 5  # lendable machines of one class: the story pools four and lists one
+LENDABLE_YEARS = 8  # a lease of three years then ends within finance's twelve
 UNKNOWN_MAKE = "Unknown make"
 
 
@@ -31,11 +33,7 @@ class FleetMachine:
     template: Template
     build_year: int
     hours_meter: Decimal
-
-    @property
-    def kind(self) -> tuple[str, str]:
-        """Return make and model: machines alike in both can be pooled."""
-        return self.make, self.model
+    is_lendable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +66,25 @@ def read_fleet(path: Path, *, today: date) -> ReadFleet:
         f"{problem.machine} {problem.element}: {problem.reason}" for problem in page.problems
     ]
     machines = [_machine(equipment, today) for equipment in page.fleet.equipment]
-    if len(machines) < MACHINES_MIN and path != OWN_PAGE:
+    if len(alike(machines)) < ALIKE_MIN and path != OWN_PAGE:
         known = {machine.equipment_id for machine in machines}
         own = read_fleet(OWN_PAGE, today=today).machines
         machines += [machine for machine in own if machine.equipment_id not in known]
-        remarks.append(f"fewer than {MACHINES_MIN} machines: topped up from {OWN_PAGE.name}")
+        remarks.append(
+            f"fewer than {ALIKE_MIN} machines of one class that a loan is given on: topped up from "
+            f"{OWN_PAGE.name}"
+        )
     return ReadFleet(machines, remarks)
+
+
+def alike(machines: list[FleetMachine]) -> list[FleetMachine]:
+    """Return the machines of the commonest class, of those that a loan is given on."""
+    lendable = [machine for machine in machines if machine.is_lendable]
+    classes = Counter(machine.template.equipment_class for machine in lendable)
+    if not classes:
+        return []
+    (commonest, _), *_ = classes.most_common(1)
+    return [machine for machine in lendable if machine.template.equipment_class == commonest]
 
 
 def _machine(equipment: Equipment, today: date) -> FleetMachine:
@@ -81,7 +92,9 @@ def _machine(equipment: Equipment, today: date) -> FleetMachine:
     template = template_of(header.equipment_id, header.model or "")
     installed = header.unit_install_time
     build_year = build_year_of(header.equipment_id, installed.year if installed else None)
-    hours = equipment.operating_hours
+    read = equipment.operating_hours
+    age_years = today.year - build_year
+    hours = read.hours if read else hours_of(header.equipment_id, template, age_years=age_years)
     return FleetMachine(
         equipment_id=header.equipment_id,
         pin=header.pin or "",
@@ -90,7 +103,6 @@ def _machine(equipment: Equipment, today: date) -> FleetMachine:
         model=header.model or template.model,
         template=template,
         build_year=build_year,
-        hours_meter=hours.hours
-        if hours
-        else hours_of(header.equipment_id, template, age_years=today.year - build_year),
+        hours_meter=hours,
+        is_lendable=age_years <= LENDABLE_YEARS and hours <= template.lendable_hours,
     )

@@ -15,7 +15,7 @@ from infra.local.demo.cast import Addresses, gather_cast
 from infra.local.demo.fleet import FleetMachine, FleetUnreadable, read_fleet
 from infra.local.demo.narrator import Narrator
 from infra.local.demo.scene import Scene
-from infra.local.demo.story import tell_story
+from infra.local.demo.story import TooFewMachines, tell_story
 from infra.local.processes import StartFailed
 from infra.local.stack import bring_up, take_down
 from infra.local.state import Stack
@@ -56,6 +56,8 @@ async def _run_alone(narrator: Narrator, fleet_page: Path, *, keep: bool) -> int
         is_ok = await _perform(stack, fleet.machines, narrator)
     except grpc.aio.AioRpcError as error:
         print(f"the demo stopped: {error.code().name} {error.details()}", file=sys.stderr)
+    except TooFewMachines as error:
+        print(f"the demo stopped: {error}; give a larger page: FLEET=page.xml", file=sys.stderr)
     except NotAtRest as error:
         print(f"the demo stopped, something is still under way: {error}", file=sys.stderr)
     finally:

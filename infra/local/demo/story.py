@@ -1,7 +1,5 @@
 """The closed loop, act by act."""
 
-from collections import Counter
-
 from infra.local.demo.act_finance import draw_on, factor_tail
 from infra.local.demo.act_lease import (
     TERM_MONTHS,
@@ -19,11 +17,15 @@ from infra.local.demo.act_trade import (
     import_fleet,
     list_machines,
 )
-from infra.local.demo.fleet import FleetMachine
+from infra.local.demo.fleet import ALIKE_MIN, FleetMachine, alike
 from infra.local.demo.scene import Scene
 
 MONTHS_PAID = 12
-POOL_MIN, POOL_MAX = 4, 5
+POOL_MAX = 5
+
+
+class TooFewMachines(Exception):
+    """The story cannot be told with so few machines."""
 
 
 async def tell_story(scene: Scene) -> str:
@@ -32,12 +34,14 @@ async def tell_story(scene: Scene) -> str:
     with narrator.act("1. Money and machines"):
         await fund_wallets(scene)
         await import_fleet(scene)
-    pooled, listed = _cast_machines(scene.fleet)
+    pooled, offered = cast_machines(scene.fleet)
     with narrator.act("2. Inspected, and listed with a price guide"):
-        listings = await list_machines(scene, listed)
+        published = await list_machines(scene, offered)
+        if not published:
+            raise TooFewMachines("the model values none of the machines on offer without review")
     with narrator.act("3. Bought through escrow: one by its listing, the rest as a pool (集采)"):
-        single = await buy_listed(scene, listings[0], listed[0])
-        purchases = await buy_pooled(scene, pooled)
+        single = await buy_listed(scene, published[0])
+        purchases = await buy_pooled(scene, pooled, guide_fen=published[0].guide_fen)
     financed = purchases[0]
     with narrator.act("4. An offer against the machine, and a draw"):
         draw = await draw_on(scene, financed)
@@ -58,12 +62,15 @@ async def tell_story(scene: Scene) -> str:
     return financed.machine
 
 
-def _cast_machines(fleet: list[FleetMachine]) -> tuple[list[FleetMachine], list[FleetMachine]]:
-    """Return the machines of the pool, all of the commonest kind, and those to be listed."""
-    (make, model), _ = Counter(machine.kind for machine in fleet).most_common(1)[0]
-    alike = [machine for machine in fleet if machine.kind == (make, model)]
-    pooled = alike[:POOL_MAX] if len(alike) >= POOL_MIN + 1 else alike
-    listed = [machine for machine in fleet if machine not in pooled]
-    # One of the pool's own kind first: its guide is the pool's list price.
-    listed.sort(key=lambda machine: machine.kind != (make, model))
-    return pooled, listed[:LISTED_MAX]
+def cast_machines(fleet: list[FleetMachine]) -> tuple[list[FleetMachine], list[FleetMachine]]:
+    """Return the machines of the pool, alike, and those to be listed, the first one alike too.
+
+    Raises:
+        TooFewMachines: The registry refused too many of the page's machines.
+    """
+    same = alike(fleet)
+    if len(same) < ALIKE_MIN:
+        raise TooFewMachines(f"{len(same)} machines are alike, the story needs {ALIKE_MIN}")
+    pooled, left = same[: min(POOL_MAX, len(same) - 1)], same[POOL_MAX:] or same[-1:]
+    others = [machine for machine in fleet if machine not in same]
+    return pooled, [*left[:1], *others, *left[1:]][:LISTED_MAX]
