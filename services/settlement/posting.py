@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from ironloop.settlement.v1.settlement_events_pb2 import TransfersPosted
+
 from services.kit.ids import fact_id, name
 from services.kit.timers import Timer
 from services.kit.transaction import Transaction
@@ -12,7 +14,7 @@ from services.settlement.account import Ledger, ledger_of
 from services.settlement.events import EVENT_TRANSFERS_MAX, event_digest, transfers_posted
 from services.settlement.ledger_state import Chain, Hold, State, reversed_id
 from services.settlement.plan import Plan, plan, plan_expiry
-from services.settlement.transfer import REVERSAL, IdWindow, Outcome, Transfer, TransferKind
+from services.settlement.transfer import REVERSAL, IdWindow, Outcome, Posted, Transfer, TransferKind
 
 EXPIRY_TIMER = "expire_holds"
 EXPIRED_MAX = 1_000  # holds released in one transaction; more follow in the next
@@ -117,22 +119,19 @@ async def _write(tx: Transaction, ledger: Ledger, made: Plan, at: datetime) -> N
         await store.insert_refusals(connection, made.refused, ledger=ledger.id, at=at)
     if not made.created:
         return
-    digest = await store.insert_transfers(connection, made.created, ledger=ledger.id, at=at)
+    digest, events = await store.insert_transfers(
+        connection,
+        made.created,
+        ledger=ledger.id,
+        at=at,
+        meanwhile=lambda: _events_of(ledger, made.created),
+    )
     if made.opened:
         await store.insert_holds(connection, made.opened)
     if made.resolved:
         await store.resolve_holds(connection, made.resolved)
     if made.reversals:
         await store.insert_reversals(connection, made.reversals)
-    events = [
-        transfers_posted(
-            ledger.name,
-            sequence=ledger.event_sequence + part,
-            commit=ledger.commit_count + 1,
-            transfers=made.created[start : start + EVENT_TRANSFERS_MAX],
-        )
-        for part, start in enumerate(range(0, len(made.created), EVENT_TRANSFERS_MAX), 1)
-    ]
     await store.advance_ledger(
         connection,
         ledger,
@@ -146,6 +145,19 @@ async def _write(tx: Transaction, ledger: Ledger, made: Plan, at: datetime) -> N
         await tx.emit(event)
     if any(hold.expires_at is not None for hold in (*made.opened, *made.resolved)):
         await _set_expiry_timer(tx, ledger.id)
+
+
+def _events_of(ledger: Ledger, created: Sequence[Posted]) -> list[TransfersPosted]:
+    """Return the events of a commit, numbered after those that the ledger has told."""
+    return [
+        transfers_posted(
+            ledger.name,
+            sequence=ledger.event_sequence + part,
+            commit=ledger.commit_count + 1,
+            transfers=created[start : start + EVENT_TRANSFERS_MAX],
+        )
+        for part, start in enumerate(range(0, len(created), EVENT_TRANSFERS_MAX), 1)
+    ]
 
 
 async def _set_expiry_timer(tx: Transaction, ledger_id: int) -> None:

@@ -1,8 +1,10 @@
 """SQL of posting: what a batch reads under its locks, and what it writes."""
 
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -18,6 +20,8 @@ from services.settlement.transfer import (
     Standing,
     Transfer,
 )
+
+Made = TypeVar("Made")
 
 
 class LedgerBroken(Exception):
@@ -121,25 +125,48 @@ async def next_expiry(connection: Connection, ledger: int) -> datetime | None:
 
 
 async def insert_transfers(
-    connection: Connection, created: Sequence[Posted], *, ledger: int, at: datetime
-) -> bytes:
-    """Write transfers, which moves their accounts, and return the digest of the batch.
+    connection: Connection,
+    created: Sequence[Posted],
+    *,
+    ledger: int,
+    at: datetime,
+    meanwhile: Callable[[], Made],
+) -> tuple[bytes, Made]:
+    """Write transfers, which moves their accounts; return the digest of the batch.
+
+    Args:
+        meanwhile: Is called while PostgreSQL works, which takes longer than all else of a
+            posting; what it returns is returned too.
 
     Raises:
         LedgerBroken: The accounts would not come to stand as planned.
     """
     digests, content = copy_form(created, ledger=ledger, at=at)
+    sent = asyncio.Event()
 
     async def once() -> AsyncIterator[bytes]:
         yield content
+        sent.set()
 
+    copying = asyncio.create_task(
+        connection.copy_to_table("transfer", source=once(), columns=COLUMNS, format="binary")
+    )
+    copying.add_done_callback(lambda _: sent.set())
     try:
-        await connection.copy_to_table("transfer", source=once(), columns=COLUMNS, format="binary")
+        await sent.wait()
+        made = meanwhile()
+    finally:
+        await _copied(copying)
+    return hashlib.sha256(b"".join(digests)).digest(), made
+
+
+async def _copied(copying: "asyncio.Task[str]") -> None:
+    try:
+        await copying
     except asyncpg.IntegrityConstraintViolationError as error:
         if isinstance(error, asyncpg.UniqueViolationError):
             raise
         raise LedgerBroken(str(error)) from error
-    return hashlib.sha256(b"".join(digests)).digest()
 
 
 async def insert_holds(connection: Connection, holds: Sequence[Hold]) -> None:
