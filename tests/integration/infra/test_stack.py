@@ -146,6 +146,33 @@ def test_a_token_of_the_local_issuer_opens_the_door(running: LocalStack) -> None
     assert [party.legal_name for party in found.parties] == [PLATFORM]
 
 
+def call(stack: LocalStack, rpc: str, request: str, *, token: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.local.call", rpc, request],
+        cwd=ROOT,
+        env=stack.environment | {"TOKEN": token},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_rpcs_are_called_from_the_shell(running: LocalStack) -> None:
+    token = running.run("run", "parties", "token", "--party", PLATFORM, "--role", "AUDITOR").strip()
+    rpc = "parties.PartiesService/ListParties"
+    code, said, _ = call(running, rpc, '{"pageSize": 5}', token=token)
+    assert code == 0
+    assert json.loads(said)["parties"][0]["legalName"] == PLATFORM
+    code, _, complaint = call(running, rpc, "{}", token="")
+    assert (code, "reason UNAUTHENTICATED" in complaint) == (1, True)
+    create = "parties.PartiesService/CreateParty"
+    code, _, complaint = call(running, create, '{"legalName": "X"}', token=token)
+    assert (code, "reason PERMISSION_DENIED" in complaint) == (1, True)
+    code, _, complaint = call(running, "parties.PartiesService/Bake", "{}", token=token)
+    assert (code, "ListParties" in complaint) == (1, True)
+
+
 def test_no_token_for_who_is_not_there_or_does_not_hold_the_role(running: LocalStack) -> None:
     assert PLATFORM in running.run("run", "parties", "token", "--party", "Nobody Ltd", code=1)
     asked = ("run", "parties", "token", "--party", PLATFORM, "--role", "BUYER")
