@@ -28,7 +28,7 @@ class Narrator:
 
     def tell(self, who: str, what: str) -> None:
         """Print one step."""
-        self.console.print(f"  [cyan]{who:<13}[/cyan] {what}")
+        self.console.print(f"  [cyan]{who:<13}[/cyan] {what}", soft_wrap=True)
 
     def elapsed_s(self) -> float:
         """Return how long the demo has run."""
