@@ -19,17 +19,17 @@ from infra.local.client import Actor
 from infra.local.demo.act_lease import lease_out, publish_programme
 from infra.local.demo.act_trade import Purchase
 from infra.local.demo.cast import Addresses, Cast
-from infra.local.demo.fleet import FleetMachine
 from infra.local.demo.narrator import Narrator
 from infra.local.demo.scene import Scene, document, request_id
 from loadtests.money import open_accounts
 from loadtests.people import People
-from loadtests.seed import Seeded, seed, seed_accounts
+from loadtests.seed import Seeded, SeedMachine, seed, seed_accounts
 from services.kit import wire
 
 WALLETS = 10_000
 LEASES = 16  # each takes one payment at a time
 LEASE_PRICE_FEN = 100_000_000
+_NO_PAGE: Any = None  # a lease asks for the machine's name and price alone
 
 
 class Silence(Narrator):
@@ -95,11 +95,8 @@ async def leases(stage: Stage) -> dict[str, Any]:
     task = stage.progress.add_task("leases", total=LEASES)
     payable_on: list[date] = []
     signed = []
-    facts = dict(zip(seeded.machines[seller], seeded.fleet[seller], strict=True))
     for machine in free[:LEASES]:
-        lease = await lease_out(
-            scene, programme, Purchase(machine, facts[machine], LEASE_PRICE_FEN)
-        )
+        lease = await lease_out(scene, programme, Purchase(machine, _NO_PAGE, LEASE_PRICE_FEN))
         signed.append(lease.name)
         payable_on.append(lease.payable_on[0])
         stage.progress.advance(task)
@@ -165,7 +162,7 @@ async def _publish(
     seller: Actor,
     inspector: Actor,
     machine: str,
-    facts: FleetMachine,
+    facts: SeedMachine,
     terms: listings_pb2.ListingFormat.ValueType,
 ) -> str:
     """Draft, submit, inspect and publish a listing."""
@@ -174,15 +171,15 @@ async def _publish(
         listings_pb2.CreateListingRequest(
             request_id=request_id(),
             machine=machine,
-            reference=f"{facts.equipment_id} {request_id()[:8]}",
+            reference=f"{facts.serial_number} {request_id()[:8]}",
             content=listings_pb2.ListingContent(
                 format=terms,
                 ask=wire.money(facts.template.replacement_cost_fen // 2),
                 price_override_reason="a load needs no guide",
                 region="Hunan",
                 description="hot",
-                photos=[document("photos", facts.equipment_id, "image/jpeg")],
-                title_proofs=[document("titles", facts.equipment_id, "application/pdf")],
+                photos=[document("photos", facts.serial_number, "image/jpeg")],
+                title_proofs=[document("titles", facts.serial_number, "application/pdf")],
                 lien_disclosure=listings_pb2.LienDisclosure(statement="no liens"),
             ),
         )
@@ -197,7 +194,7 @@ async def _publish(
             inspect_date=wire.date(await stage.time.today()),
             grade=inspections_pb2.CONDITION_GRADE_GOOD,
             hours_meter=wire.decimal(facts.hours_meter),
-            report=document("inspections", facts.equipment_id, "application/pdf"),
+            report=document("inspections", facts.serial_number, "application/pdf"),
         )
     )
     await own.PublishListing(

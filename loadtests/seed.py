@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 
 from ironloop.marketplace.v1 import machines_pb2, machines_pb2_grpc
 from rich.progress import Progress
 
 from infra.local.client import Actor
-from infra.local.demo.attributes import build_year_of, hours_of, template_of
-from infra.local.demo.fleet import FleetMachine
+from infra.local.demo.attributes import Template, build_year_of, hours_of, template_of
 from loadtests.money import open_accounts, pay_in, wallet
 from loadtests.people import People
 
@@ -20,6 +20,16 @@ ACCOUNTS_OF_MACHINE = 10
 IMPORTED_IN_CALL = 500
 FUNDS_FEN = 10**12
 MAKE = "Load Heavy Industry"
+
+
+@dataclass(frozen=True, slots=True)
+class SeedMachine:
+    """An invented machine, the same at each seeding in a year."""
+
+    serial_number: str
+    template: Template
+    build_year: int
+    hours_meter: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +45,7 @@ class Seeded:
     sellers: list[str]
     buyers: list[str]
     machines: dict[str, list[str]]
-    fleet: dict[str, list[FleetMachine]]
+    fleet: dict[str, list[SeedMachine]]
     wallets: list[int]
     created: int
     unchanged: int
@@ -84,7 +94,7 @@ async def seed(people: People, size: int, *, today: date, progress: Progress) ->
     _, wallets = await seed_accounts(people, size * ACCOUNTS_OF_MACHINE, progress=progress)
     task = progress.add_task("machines", total=size)
     machines: dict[str, list[str]] = {}
-    fleet: dict[str, list[FleetMachine]] = {}
+    fleet: dict[str, list[SeedMachine]] = {}
     created = unchanged = 0
     for place, (name, actor) in enumerate(zip(sellers, await people.sign_in(sellers), strict=True)):
         count = size // len(sellers) + (place < size % len(sellers))
@@ -98,15 +108,15 @@ async def seed(people: People, size: int, *, today: date, progress: Progress) ->
     return Seeded(sellers, buyers, machines, fleet, wallets, created, unchanged)
 
 
-async def _import(seller: Actor, fleet: list[FleetMachine]) -> machines_pb2.ImportMachinesResponse:
+async def _import(seller: Actor, fleet: list[SeedMachine]) -> machines_pb2.ImportMachinesResponse:
     registry = seller.stub(machines_pb2_grpc.MachineServiceStub)
     answer = await registry.ImportMachines(
         machines_pb2.ImportMachinesRequest(
             rows=[
                 machines_pb2.MachineRow(
                     serial_number=machine.serial_number,
-                    make=machine.make,
-                    model=machine.model,
+                    make=MAKE,
+                    model=machine.template.model,
                     equipment_class=machine.template.equipment_class,
                     build_year=machine.build_year,
                     hours_meter=f"{machine.hours_meter:.2f}",
@@ -122,18 +132,9 @@ async def _import(seller: Actor, fleet: list[FleetMachine]) -> machines_pb2.Impo
     return answer
 
 
-def _machine(seller: int, number: int, today: date) -> FleetMachine:
-    """Return an invented machine, the same at each seeding in a year."""
-    identifier = f"LD{seller:03}{number:07}"
-    template = template_of(identifier, "")
-    built = build_year_of(identifier, None)
-    return FleetMachine(
-        equipment_id=identifier,
-        pin="",
-        serial_number=identifier,
-        make=MAKE,
-        model=template.model,
-        template=template,
-        build_year=built,
-        hours_meter=hours_of(identifier, template, age_years=today.year - built),
-    )
+def _machine(seller: int, number: int, today: date) -> SeedMachine:
+    serial_number = f"LD{seller:03}{number:07}"
+    template = template_of(serial_number, "")
+    built = build_year_of(serial_number, None)
+    hours = hours_of(serial_number, template, age_years=today.year - built)
+    return SeedMachine(serial_number, template, built, hours)

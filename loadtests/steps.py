@@ -9,6 +9,7 @@ from loadtests.plan import CLOSED_SHARE, OPERATIONS_MAX, STEP_S_MIN, Plan
 from loadtests.recorder import Recorder, Step, knee_of
 
 STEPS_WITHOUT_GAIN = 2
+STEPS_MAX = 10  # users double, and there are at most 500
 
 
 class Steps(LoadTestShape):
@@ -27,30 +28,35 @@ class Steps(LoadTestShape):
 
     def tick(self) -> tuple[int, float] | None:
         """Return (users, users to start a second), or None where the run is over."""
-        present_s = time.monotonic()
-        self._began_s = self._began_s or present_s
-        overtime = present_s - self._began_s > self._plan.duration_s + STEP_S_MIN * len(self._sizes)
-        if overtime or self._recorder.total >= OPERATIONS_MAX:
-            self._recorder.end()
-            return None
-        steps = self._recorder.steps
-        if not steps:
-            first = self._sizes.pop(0)
-            self._recorder.begin(Step("closed", first) if self._closed_s else self._open_step())
-        elif steps[-1].loop == "closed" and steps[-1].seconds >= self._step_s:
-            rates = [step.per_second for step in steps]
-            if self._sizes and knee_of(rates, patience=STEPS_WITHOUT_GAIN) is None:
-                self._recorder.begin(Step("closed", self._sizes.pop(0)))
-            elif self._plan.loop == "both":
-                self._recorder.begin(self._open_step())
-            else:
-                self._recorder.end()
-            return None
-        elif steps[-1].loop == "open" and steps[-1].seconds >= self._open_s:
+        if not self._goes_on():
             self._recorder.end()
             return None
         users = self._recorder.steps[-1].users
         return users, float(users)
+
+    def _goes_on(self) -> bool:
+        """Begin the next step where the last has had its time; False where none follows."""
+        steps, present_s = self._recorder.steps, time.monotonic()
+        if not steps:
+            self._began_s = present_s
+            first = self._sizes.pop(0)
+            self._recorder.begin(Step("closed", first) if self._closed_s else self._open_step())
+            return True
+        overtime = present_s - self._began_s > self._plan.duration_s + STEP_S_MIN * STEPS_MAX
+        if overtime or self._recorder.total >= OPERATIONS_MAX:
+            return False
+        if steps[-1].loop == "open":
+            return steps[-1].seconds < self._open_s
+        if steps[-1].seconds < self._step_s:
+            return True
+        rates = [step.per_second for step in steps]
+        if self._sizes and knee_of(rates, patience=STEPS_WITHOUT_GAIN) is None:
+            self._recorder.begin(Step("closed", self._sizes.pop(0)))
+            return True
+        if self._plan.loop == "both":
+            self._recorder.begin(self._open_step())
+            return True
+        return False
 
     def _open_step(self) -> Step:
         closed = self._recorder.steps

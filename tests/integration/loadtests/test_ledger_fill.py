@@ -24,8 +24,9 @@ async def test_a_filled_ledger_agrees_with_its_accounts_and_takes_new_transfers(
     owner = await asyncpg.connect(owner_dsn)
     try:
         await owner.execute(
-            "insert into account (id, ledger, code, flags, reference, create_time, update_time) "
-            "select $1::bigint + n, 1, 1010, 0, n::text, now(), now() "
+            "insert into account "
+            "(id, ledger, code, flags, owner, reference, create_time, update_time) "
+            "select $1::bigint + n, 1, 1010, 0, id_floor(0), n::text, now(), now() "
             "from generate_series(0, $2 - 1) n",
             FIRST,
             ACCOUNTS,
