@@ -24,7 +24,7 @@ class Step:
     loop: str
     users: int
     rate: float = 0.0
-    started_s: float = field(default_factory=time.monotonic)
+    started_s: float = 0.0
     ended_s: float = 0.0
     items: int = 0
     calls: dict[str, list[int]] = field(default_factory=dict)
@@ -75,6 +75,7 @@ class Recorder:
     def begin(self, step: Step) -> None:
         """End the step under way and begin another."""
         self.end()
+        step.started_s = time.monotonic()
         self.steps.append(step)
 
     def end(self) -> None:

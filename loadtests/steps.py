@@ -45,10 +45,10 @@ class Steps(LoadTestShape):
         overtime = present_s - self._began_s > self._plan.duration_s + STEP_S_MIN * STEPS_MAX
         if overtime or self._recorder.total >= OPERATIONS_MAX:
             return False
-        if steps[-1].loop == "open":
-            return steps[-1].seconds < self._open_s
-        if steps[-1].seconds < self._step_s:
-            return True
+        is_open = steps[-1].loop == "open"
+        has_time = steps[-1].seconds < (self._open_s if is_open else self._step_s)
+        if has_time or is_open:
+            return has_time
         rates = [step.per_second for step in steps]
         if self._sizes and knee_of(rates, patience=STEPS_WITHOUT_GAIN) is None:
             self._recorder.begin(Step("closed", self._sizes.pop(0)))
