@@ -13,7 +13,7 @@ from services.settlement.errors import StatementMalformed
 from services.settlement.payment_model import PAYMENT_FEN_MAX, Statement, StatementEntry
 
 NAMESPACE = "urn:iso:std:iso:20022:tech:xsd:camt.053.001.08"
-ENTRIES_MAX = 10_000  # a statement of a day; more come in several
+ENTRIES_MAX = 1_000  # one transaction; a longer statement comes in pages
 TEXT_MAX = 140
 REFERENCE_MAX = 35  # ISO 20022's Max35Text
 

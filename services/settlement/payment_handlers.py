@@ -87,6 +87,9 @@ async def create_payment(tx: Transaction, order: PaymentOrder, *, viewer: Princi
     )
     if problem is not None:
         raise InvalidArgument(*problem)
+    for field in ("creditor_name", "remittance"):
+        if not getattr(order, field).isprintable():  # a file of XML could not say it
+            raise InvalidArgument(field, "must hold printable characters only")
     await _check_destination(tx, order, record)
     payment_id = new_id()
     payment = Payment(

@@ -2,6 +2,7 @@
 
 # ruff: noqa: N802, ARG002  (rpc methods are named by the contract and take a context)
 
+import asyncio
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,6 +19,7 @@ from services.kit.transaction import Transaction
 from services.settlement import payment_handlers as handlers
 from services.settlement import payment_store as store
 from services.settlement import statement_handlers
+from services.settlement.camt053 import read_camt053
 from services.settlement.payment_handlers import CURRENCY, PaymentOrder
 from services.settlement.payment_model import LineState, Payment, PaymentState, Rail, StatementLine
 from services.settlement.rails import RAILS
@@ -146,8 +148,11 @@ class PaymentRpc(payments_pb2_grpc.PaymentServiceServicer):
     ) -> payments_pb2.StatementReport:
         """Take in a bank statement."""
 
+        # Thousands of lines take a while to read: in a thread, and before the transaction.
+        statement = await asyncio.to_thread(read_camt053, request.xml, currency=CURRENCY)
+
         async def work(tx: Transaction) -> payments_pb2.StatementReport:
-            imported = await statement_handlers.import_camt053(tx, request.xml, viewer=principal())
+            imported = await statement_handlers.import_statement(tx, statement)
             unmatched = [line for line in imported.lines if line.state is LineState.UNMATCHED]
             return payments_pb2.StatementReport(
                 statement=imported.statement,

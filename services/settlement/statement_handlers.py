@@ -12,16 +12,14 @@ from services.kit.ids import fact_id, name, new_id
 from services.kit.principals import Principal
 from services.kit.timers import Timer
 from services.kit.transaction import Transaction
-from services.settlement import handlers
+from services.settlement import handlers, store
 from services.settlement import payment_store as payments
 from services.settlement.account import (
     MAIN_LEDGER,
     AccountKey,
     AccountKind,
     AccountRecord,
-    AccountState,
 )
-from services.settlement.camt053 import read_camt053
 from services.settlement.errors import StatementMalformed
 from services.settlement.lifecycle import PAYMENT, STATEMENT_LINE
 from services.settlement.payment_handlers import (
@@ -35,12 +33,14 @@ from services.settlement.payment_model import (
     LineState,
     Payment,
     Rail,
+    Statement,
     StatementEntry,
     StatementLine,
 )
 from services.settlement.transfer import Transfer, TransferKind
 
 FUND_WALLET, UNMATCHED, MATCHED = 1, 36, 37  # transfer codes of docs/accounts.md
+NUMBER_DIGITS_MAX = 18  # an account's number is below 10^18
 AGE_TIMER = "statement_line_aged"
 AGED_AFTER = timedelta(days=5)  # then somebody must look
 
@@ -54,13 +54,13 @@ class Imported:
     duplicate_count: int
 
 
-async def import_camt053(tx: Transaction, xml: str, *, viewer: Principal) -> Imported:
+async def import_statement(tx: Transaction, statement: Statement) -> Imported:
     """Take in a bank statement, whole or not at all.
 
     Raises:
-        StatementMalformed: It breaks a rule of structure or totals, or is of another account.
+        StatementMalformed: It is of another account.
+        TransferRefused: The ledger refuses a line's transfer.
     """
-    statement = read_camt053(xml, currency=CURRENCY)
     bank = await bank_account(tx, MAIN_LEDGER)
     if statement.account != str(bank):
         raise StatementMalformed(1, "Acct", f"must be the account {bank}, not {statement.account}")
@@ -71,31 +71,27 @@ async def import_camt053(tx: Transaction, xml: str, *, viewer: Principal) -> Imp
     meant = await payments.lock_payments_by_reference(
         tx.connection, [entry.end_to_end_id for entry in fresh if entry.end_to_end_id]
     )
-    lines = []
+    named = {number for entry in fresh if (number := _wallet_named(entry)) is not None}
+    wallets = await store.list_open_wallets(tx.connection, named, ledger=MAIN_LEDGER)
+    suspense = (await _suspense(tx)).account.id
+    lines: list[StatementLine] = []
+    transfers: list[Transfer] = []
     for entry in fresh:
-        line = StatementLine(
-            new_id(),
-            0,
-            bank,
-            statement.id,
-            entry.reference,
-            LineState.UNMATCHED,
-            entry.amount_fen,
-            entry.is_credit,
-            entry.end_to_end_id,
-            entry.remittance,
-            entry.booking_date,
-            "",
-            tx.now,
-        )
-        matched = await _match_payment(tx, entry, meant) or await _match_wallet(
-            tx, entry, line, viewer=viewer
-        )
-        if matched:
-            line = replace(line, state=LineState.MATCHED, matched=matched)
+        line = _line_of(tx, statement, entry, bank)
+        wallet = _wallet_named(entry)
+        if payment := await _match_payment(tx, entry, meant):
+            line = replace(line, state=LineState.MATCHED, matched=payment)
+        elif wallet in wallets:
+            assert wallet is not None
+            line = replace(line, state=LineState.MATCHED, matched=name("accounts", wallet))
+            transfers.append(_transfer(tx, line, bank, wallet, FUND_WALLET))
         else:
-            await _suspend(tx, line)
+            debit, credit = (bank, suspense) if line.is_credit else (suspense, bank)
+            transfers.append(_transfer(tx, line, debit, credit, UNMATCHED))
+            await _set_age_timer(tx, line)
         lines.append(line)
+    if transfers:
+        await move(tx, statement.id, *transfers)
     await payments.insert_lines(tx.connection, lines)
     return Imported(statement.id, lines, len(known))
 
@@ -169,38 +165,32 @@ async def _match_payment(tx: Transaction, entry: StatementEntry, meant: dict[str
     return payment.name
 
 
-async def _match_wallet(
-    tx: Transaction, entry: StatementEntry, line: StatementLine, *, viewer: Principal
-) -> str:
-    """Fund the wallet whose number an entry's reference names; return its name, or ""."""
+def _wallet_named(entry: StatementEntry) -> int | None:
+    """Return the account number that an entry's reference names, if it is money that came in."""
     reference = entry.creditor_reference
-    if not entry.is_credit or entry.is_return or not (reference.isascii() and reference.isdigit()):
-        return ""
-    if len(reference) > 18:  # more digits than an account's number has
-        return ""
-    try:
-        record = await handlers.get_account(tx.connection, int(reference), viewer=viewer)
-    except NotFound:
-        return ""
-    fits = (
-        record.key.kind is AccountKind.WALLET
-        and record.key.ledger == MAIN_LEDGER
-        and record.state is AccountState.OPEN
-    )
-    if not fits:
-        return ""
-    funding = _transfer(tx, line, line.bank_account, record.account.id, FUND_WALLET)
-    await move(tx, line.name, funding)
-    return record.name
+    is_number = reference.isascii() and reference.isdigit() and len(reference) <= NUMBER_DIGITS_MAX
+    return int(reference) if entry.is_credit and not entry.is_return and is_number else None
 
 
-async def _suspend(tx: Transaction, line: StatementLine) -> None:
-    suspense = (await _suspense(tx)).account.id
-    debit, credit = (
-        (line.bank_account, suspense) if line.is_credit else (suspense, line.bank_account)
+def _line_of(
+    tx: Transaction, statement: Statement, entry: StatementEntry, bank: int
+) -> StatementLine:
+    """Return an entry as it is kept, not matched yet."""
+    return StatementLine(
+        new_id(),
+        0,
+        bank,
+        statement.id,
+        entry.reference,
+        LineState.UNMATCHED,
+        entry.amount_fen,
+        entry.is_credit,
+        entry.end_to_end_id,
+        entry.remittance,
+        entry.booking_date,
+        "",
+        tx.now,
     )
-    await move(tx, line.name, _transfer(tx, line, debit, credit, UNMATCHED))
-    await _set_age_timer(tx, line)
 
 
 async def _set_age_timer(tx: Transaction, line: StatementLine) -> None:

@@ -1,6 +1,6 @@
 """SQL of ledgers and accounts, and what reads statements and balances."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from services.settlement.account import (
     AccountKey,
     AccountKind,
     AccountRecord,
+    Flags,
     Ledger,
 )
 from services.settlement.transfer import Standing
@@ -139,6 +140,23 @@ async def is_wallet(connection: Connection, number: int, *, ledger: int) -> bool
         CHART[AccountKind.WALLET].code,
     )
     return bool(found)
+
+
+async def list_open_wallets(
+    connection: Connection, numbers: Iterable[int], *, ledger: int
+) -> set[int]:
+    """Return which numbers are those of wallets of a ledger that take part in transfers."""
+    rows = await connection.fetch(
+        """
+        select id from account
+        where id = any($1::bigint[]) and ledger = $2 and code = $3 and flags & $4 = 0
+        """,
+        list(numbers),
+        ledger,
+        CHART[AccountKind.WALLET].code,
+        int(Flags.FROZEN | Flags.CLOSED),
+    )
+    return {row["id"] for row in rows}
 
 
 async def list_accounts(

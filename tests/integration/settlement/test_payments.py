@@ -235,6 +235,8 @@ async def test_a_payment_is_seen_by_its_own_party_only(payer: Payer) -> None:
         ({"rail": pb.RAIL_INTERNAL}, "destination"),
         (BANK | {"creditor_agent": ""}, "creditor_agent"),
         (BANK | {"creditor_name": ""}, "creditor_name"),
+        (BANK | {"creditor_name": "a\x01b"}, "creditor_name"),
+        (BANK | {"remittance": "a\u2028b"}, "remittance"),
         (BANK | {"destination": "accounts/1000000000001"}, "destination"),
         (ECNY | {"creditor_agent": "102100099996"}, "creditor_agent"),
     ],
