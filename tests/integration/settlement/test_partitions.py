@@ -1,5 +1,6 @@
 """Partitions of transfers: made ahead, closed and detached with every account still explained."""
 
+from argparse import Namespace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -12,10 +13,13 @@ from services.kit.principals import enter, service_principal
 from services.kit.transaction import Transaction
 from services.settlement import handlers, partitions, posting, store
 from services.settlement.account import AccountKey, AccountKind
+from services.settlement.commands import run_partitions
+from services.settlement.definition import DEFINITION
 from services.settlement.ledger_state import chains
 from services.settlement.partitions import Partition
 from services.settlement.transfer import Transfer, TransferKind
 from tests.integration.settlement.conftest import LedgerDatabase
+from tests.support.world import World
 
 LEDGERS = frozenset({1})
 TODAY = datetime.now(UTC).date()
@@ -180,3 +184,14 @@ async def test_a_month_whose_ids_rest_in_the_default_partition_stays_there(
         assert await connection.fetchval("select count(*) from transfer_default") == 1
         assert not await partitions.make(connection, ledger.clock.at.date())
         assert await partitions.make(connection, date(TODAY.year + 6, 6, 1))
+
+
+async def test_the_command_makes_what_is_missing_and_says_what_stays(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await world.start(DEFINITION)
+    runtime = world.running["settlement"].runtime
+    assert await run_partitions(runtime, Namespace(detach_before=None)) == 0
+    assert f"{TODAY:%Y-%m}" in capsys.readouterr().out
+    assert await run_partitions(runtime, Namespace(detach_before=TODAY)) == 1
+    assert "it holds ids of the last twelve months" in capsys.readouterr().out
