@@ -55,9 +55,11 @@ async def _run(seed: int, rounds: int) -> int:
                 print(f"LEFT OUT {left_out[0]}")
             failed = await _run_rounds(campaign, seeds, done, rounds)
             if failed:
-                logs = report.keep_logs(campaign.stack.folder / "logs", done[-1].seed)
-                print(f"replay: make faults SEED={done[-1].seed} ROUNDS=1; logs: {logs}")
+                at_fault = done[-1].seed
+                logs = report.keep_logs(campaign.stack.logs, f"seed-{at_fault}")
+                print(f"replay: make faults SEED={at_fault} ROUNDS=1; logs: {logs}")
             else:
+                report.keep_logs(campaign.stack.logs, "logs")
                 print("proving the whole ledger …", flush=True)
                 final = await check.prove(campaign.stack, since=None)
                 break

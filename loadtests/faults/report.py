@@ -78,9 +78,9 @@ def write_json(rounds: Sequence[Round], *, left_out: Sequence[str], final: Seque
     return path
 
 
-def keep_logs(logs: Path, seed: int) -> Path:
-    """Copy the logs of a stack that failed, and return where they are."""
-    kept = FOLDER / f"seed-{seed}"
+def keep_logs(logs: Path, name: str) -> Path:
+    """Copy a stack's logs, and return where they are."""
+    kept = FOLDER / name
     shutil.rmtree(kept, ignore_errors=True)
     shutil.copytree(logs, kept)
     return kept

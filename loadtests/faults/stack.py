@@ -76,9 +76,14 @@ class Stack:
         return f"127.0.0.1:{self.port('kafka')}"
 
     @property
+    def logs(self) -> Path:
+        """Return where every process writes its log."""
+        return self.folder / "logs"
+
+    @property
     def postgres_log(self) -> Path:
         """Return where PostgreSQL writes what happens to it."""
-        return self.folder / "logs" / "postgres.log"
+        return self.logs / "postgres.log"
 
     def owner_dsn(self, database: str) -> str:
         """Return the superuser's DSN of a database, no wire between."""
@@ -208,7 +213,7 @@ class Stack:
         }
         return launch_kafka(
             self.folder / "kafka",
-            log=self.folder / "logs" / "kafka.log",
+            log=self.logs / "kafka.log",
             port=self.port("kafka"),
             doors=doors,
             ends_with_parent=True,
@@ -302,7 +307,7 @@ class Stack:
         return start(
             name,
             [sys.executable, "-m", module],
-            log=self.folder / "logs" / f"{name}.log",
+            log=self.logs / f"{name}.log",
             environment=inherited | {"PYTHONPATH": str(ROOT)} | named,
             folder=ROOT,
             ends_with_parent=True,

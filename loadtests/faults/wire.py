@@ -11,6 +11,7 @@ from typing import Protocol
 CHUNK_BYTES_MAX = 65_536
 SLICES_MAX = 256  # of one chunk; the rest of it passes whole, or a large batch would take minutes
 CUT_BYTES_MAX = 20_000
+LOOK_EVERY_S = 0.02
 LOOPBACK = "127.0.0.1"
 
 
@@ -155,10 +156,15 @@ class Hang:
 
 @dataclass(eq=False, slots=True)
 class Wire:
-    """A proxy on a port of its own in front of another port."""
+    """A proxy on a port of its own in front of another port.
+
+    While nobody listens on the other port, nobody does on this one: a client is refused, as it
+    would be without the proxy, not accepted and dropped.
+    """
 
     target: int
     port: int
+    _server: asyncio.Server | None = None
     _lines: set[Line] = field(default_factory=set)
     _trouble: Trouble | None = None
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -166,13 +172,14 @@ class Wire:
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Wire"]:
         """Carry connections for the length of the block."""
-        server = await asyncio.start_server(self._accept, LOOPBACK, self.port)
+        self._server = await asyncio.start_server(self._accept, LOOPBACK, self.port)
         try:
             yield self
         finally:
-            server.close()
             for task in self._tasks:
                 task.cancel()
+            if self._server is not None:
+                self._server.close()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def begin(self, trouble: Trouble) -> None:
@@ -200,6 +207,7 @@ class Wire:
             far_reader, far_writer = await asyncio.open_connection(LOOPBACK, self.target)
         except OSError:
             writer.transport.abort()
+            await self._refuse()
             return
         line = Line(writer, far_writer, far_writer.get_extra_info("sockname")[1])
         self._lines.add(line)
@@ -219,6 +227,20 @@ class Wire:
             self._lines.discard(line)
             writer.close()
             far_writer.close()
+
+    async def _refuse(self) -> None:
+        """Listen no more, until somebody listens behind this wire."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.close()
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            with contextlib.suppress(OSError):
+                _, probe = await asyncio.open_connection(LOOPBACK, self.target)
+                probe.transport.abort()
+                self._server = await asyncio.start_server(self._accept, LOOPBACK, self.port)
+                return
 
     async def _pump(
         self, line: Line, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
