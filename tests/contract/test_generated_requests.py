@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
+import pytest
 import pytest_asyncio
 from buf.validate import validate_pb2
 from google.protobuf import text_format
@@ -27,12 +28,14 @@ from tests.support.refusals import status_of
 
 EACH = int(os.environ.get("IRONLOOP_FUZZ", "200"))
 SEED = int(os.environ.get("IRONLOOP_FUZZ_SEED", "20261124"))
+pytestmark = pytest.mark.timeout(600 + EACH * 3)  # all requests are sent before the first test
 AT_ONCE = 16
 ROUND = 20  # requests to one rpc before the next one's turn, so that rows exist to name
 TIMEOUT_S = 5.0
 FAILURES_SHOWN = 12
 NAMES_LOOKED_AT = 20
-SEEING_ALL = {"SERVICE", "AUDITOR", "ADMIN", "OPERATOR"}
+# The platform's own roles, which look at every party's rows; a validator at every valuation.
+SEEING_ALL = {"SERVICE", "AUDITOR", "ADMIN", "OPERATOR", "MODEL_VALIDATOR", "CLEARING_OPERATOR"}
 # What is everybody's to see: identities, published terms and texts, models, open pools.
 PUBLIC = {
     "GetParty",
