@@ -5,7 +5,7 @@ VENV := .venv/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up status down token call logs replay test bench fuzz lint proto
+.PHONY: help setup demo up status down token call logs replay test bench load seed fuzz lint proto
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,15 @@ test: setup ## run all tests on real PostgreSQL and Kafka (ARGS="-k ledger" pick
 
 bench: setup ## measure, and write build/bench/*.json (ONLY=kit runs one)
 	@$(VENV)/python -m infra.bench $(if $(ONLY),--only "$(ONLY)")
+
+load: setup ## load a stack of its own and prove it: make load SCENARIO=s7 USERS=16 DURATION=60 (WEB=1)
+	@$(VENV)/python -m loadtests load "$(or $(SCENARIO),batches)" $(if $(USERS),--users $(USERS)) \
+		$(if $(DURATION),--duration $(DURATION)) $(if $(LOOP),--loop $(LOOP)) \
+		$(if $(RATE),--rate $(RATE)) $(if $(SIZE),--size $(SIZE)) $(if $(STACK),--stack $(STACK)) \
+		$(if $(WEB),--web) $(if $(KEEP),--keep)
+
+seed: setup ## make machines, parties and accounts: make seed SIZE=small (medium, large, a number)
+	@$(VENV)/python -m loadtests seed --size "$(or $(SIZE),small)" $(if $(STACK),--stack $(STACK))
 
 fuzz: setup ## send 10,000 generated requests to every rpc (EACH=50000, SEED=7)
 	@IRONLOOP_FUZZ=$(or $(EACH),10000) $(if $(SEED),IRONLOOP_FUZZ_SEED=$(SEED)) \
