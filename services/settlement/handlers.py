@@ -34,7 +34,7 @@ async def create_ledger(tx: Transaction, *, book: str, currency_code: str) -> Le
     ledger = await store.insert_ledger(
         tx.connection, book=book, currency_code=currency_code, at=tx.now
     )
-    if ledger.id > LEDGER_MAX:
+    if ledger is None:
         raise InvalidArgument("book", f"there are {LEDGER_MAX:,} ledgers already")
     return ledger
 

@@ -10,6 +10,7 @@ from services.kit.principals import Principal
 from services.settlement.account import (
     CHART,
     KIND_OF_CODE,
+    LEDGER_MAX,
     NUMBERS_PER_LEDGER,
     Account,
     AccountKey,
@@ -32,23 +33,27 @@ _ACCOUNT = """
 
 async def insert_ledger(
     connection: Connection, *, book: str, currency_code: str, at: datetime
-) -> Ledger:
-    """Open a ledger under the next number, or return the one of this book and currency."""
+) -> Ledger | None:
+    """Open a ledger under the next number, or return the one of this book and currency.
+
+    None where the numbers are used up.
+    """
     await connection.execute("select pg_advisory_xact_lock(hashtext('insert_ledger'))")
     await connection.execute(
         """
         insert into ledger (id, book, currency_code, create_time)
-        select max(id) + 1, $1, $2, $3 from ledger on conflict (book, currency_code) do nothing
+        select max(id) + 1, $1, $2, $3 from ledger having max(id) < $4
+        on conflict (book, currency_code) do nothing
         """,
         book,
         currency_code,
         at,
+        LEDGER_MAX,
     )
     row = await connection.fetchrow(
         "select * from ledger where book = $1 and currency_code = $2", book, currency_code
     )
-    assert row is not None
-    return Ledger(**row)
+    return None if row is None else Ledger(**row)
 
 
 async def list_ledgers(connection: Connection, *, after: int, limit: int) -> list[Ledger]:

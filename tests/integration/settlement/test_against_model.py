@@ -98,12 +98,13 @@ async def make_universe(ledger: LedgerDatabase) -> Universe:
     """Open two ledgers, and in the first the universe's accounts with what they hold."""
 
     async def make(tx: Transaction) -> Universe:
-        opened = [
-            await store.insert_ledger(
+        opened = []
+        for _ in range(2):
+            ledger = await store.insert_ledger(
                 tx.connection, book=f"b-{new_id()}", currency_code="CNY", at=tx.now
             )
-            for _ in range(2)
-        ]
+            assert ledger is not None
+            opened.append(ledger)
         universe = Universe((opened[0].id, opened[1].id), new_id())
         for account in universe.state().accounts.values():
             await tx.connection.execute(
