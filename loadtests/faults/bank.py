@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 import asyncpg
 
+from loadtests.faults.stack import AWAY
+
 EVERY_S = 0.05
 ANSWER_WITHIN_S = 2.0
 PROBLEMS_MAX = 5
@@ -62,7 +64,7 @@ class Bank:
                     assert row is not None
                     self._look_at(row)
                     await asyncio.sleep(EVERY_S)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except AWAY:
                 await asyncio.sleep(EVERY_S)
             finally:
                 if connection is not None:

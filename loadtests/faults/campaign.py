@@ -60,7 +60,8 @@ class Campaign:
     client: Client
     traffic: Traffic
     bank: Bank
-    _token: "list[str]"
+    _token: list[str]
+    _reading: "asyncio.Task[None]"
 
     async def run_round(self, seed: int) -> Round:
         """Run the round of a seed."""
@@ -78,7 +79,9 @@ class Campaign:
             problems += await self._come_to_rest()
         if not problems:
             problems += await check.check(self.stack, journal, before, since=since)
-        if not self.bank.reads:
+        if self._reading.done():
+            problems.append(f"the reader has ended: {self._reading.exception()!r}")
+        elif not self.bank.reads:
             problems.append("the reader saw no snapshot")
         return Round(
             seed,
@@ -182,7 +185,8 @@ async def open_campaign() -> AsyncIterator[Campaign]:
             bank = Bank(stack.owner_dsn("settlement"), bank_account, WALLETS * FUNDED_FEN)
             reading = asyncio.create_task(bank.run())
             try:
-                yield Campaign(stack, client, Traffic(client, wallets, bank_account), bank, token)
+                traffic = Traffic(client, wallets)
+                yield Campaign(stack, client, traffic, bank, token, reading)
             finally:
                 reading.cancel()
                 await asyncio.gather(reading, return_exceptions=True)

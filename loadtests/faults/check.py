@@ -16,7 +16,7 @@ from ironloop.settlement.v1 import settlement_pb2 as pb
 
 from loadtests.faults import consumer
 from loadtests.faults.journal import Journal
-from loadtests.faults.stack import Stack
+from loadtests.faults.stack import AWAY, Stack
 from services.kit.clock import BusinessClock
 from services.kit.database import Database
 from services.settlement.verify import Broker, verify
@@ -26,9 +26,6 @@ FINDINGS_MAX = 5  # of a kind; the first ones show what happened
 STATEMENT_TIMEOUT_MS = 60_000
 CONNECT_WITHIN_S = 2.0
 TOPIC = "settlement.ledger.v1"
-
-# What a database that is away looks like.
-_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 Row = asyncpg.Record
 
@@ -91,7 +88,7 @@ async def until_reached(stack: Stack, *, deadline_s: float) -> bool:
     """
     goal: int | None = None
     while time.monotonic() < deadline_s:
-        with contextlib.suppress(*_AWAY):
+        with contextlib.suppress(*AWAY):
             standing = await _standing(stack)
             goal = standing.last if goal is None else goal
             if standing.applied >= goal:
@@ -108,7 +105,7 @@ async def until_applied(stack: Stack, *, deadline_s: float) -> str:
     """
     missing = "the databases do not answer"
     while time.monotonic() < deadline_s:
-        with contextlib.suppress(*_AWAY):
+        with contextlib.suppress(*AWAY):
             missing = (await _standing(stack)).missing()
             if not missing:
                 return ""

@@ -47,6 +47,15 @@ POSTGRES_SETTINGS = {
     "log_min_duration_statement": "-1",
 }
 
+# What a database that is away looks like to those who look past the wires.
+AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+
 _POOL_SIZE = "6"
 
 

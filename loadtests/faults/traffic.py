@@ -107,16 +107,15 @@ class Traffic:
     """The writers of a round.
 
     Attributes:
-        bank: The account that funded the wallets, and takes no part any more.
         kept: Requests of earlier rounds whose answers are known.
     """
 
     client: Client
     wallets: Sequence[int]
-    bank: int
     kept: deque[Request] = field(default_factory=lambda: deque(maxlen=KEPT_REQUESTS))
     _done: list[Request] = field(default_factory=list)
     _holds: list[pb.Transfer] = field(default_factory=list)
+    _unknown: list[Request] = field(default_factory=list)
     _calls_left: int = 0
 
     async def run(self, seed: int, stopping: asyncio.Event) -> None:
@@ -139,8 +138,6 @@ class Traffic:
                 return False
             self._unknown.remove(request)
         return not self.client.journal.open_rows()
-
-    _unknown: list[Request] = field(default_factory=list)
 
     async def _write(self, rng: random.Random, stopping: asyncio.Event) -> None:
         acts = {
