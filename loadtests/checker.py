@@ -18,8 +18,15 @@ from infra.local.demo.checks import count_events
 from infra.local.environment import database_of
 from infra.local.state import Stack
 from loadtests import checker_store as store
-from loadtests.journal import UNKNOWN, JournalledCommand, read_commands, read_transfers
+from loadtests.journal import (
+    UNKNOWN,
+    JournalledCommand,
+    JournalledTransfer,
+    read_commands,
+    read_transfers,
+)
 from loadtests.watch import Watched
+from services.kit.connection import Connection
 from services.settlement.transfer import SUCCESSES
 
 PROBLEMS_MAX = 10
@@ -60,7 +67,7 @@ class Checker:
         self._stack = stack
         self._folder = folder
         self._watched = watched
-        self._readers: dict[str, Any] = {}
+        self._readers: dict[str, asyncpg.Connection[asyncpg.Record]] = {}
 
     async def run(self) -> list[Verdict]:
         """Return the verdict of every check that the running services allow."""
@@ -128,34 +135,7 @@ class Checker:
         verdict.counted = f"{count:,} limited accounts"
 
     async def _transfers(self, verdict: Verdict) -> None:
-        reader = await self._reader("settlement")
-        told: Counter[str] = Counter()
-        for entries in read_transfers(self._folder):
-            ids = list({entry.id for entry in entries})
-            posted = await store.find_transfers(reader, ids)
-            refused = await store.find_refusals(reader, ids)
-            for entry in entries:
-                if entry.code == UNKNOWN:
-                    told["never answered"] += 1
-                    continue
-                row = posted.get(entry.id)
-                is_success = entry.code in SUCCESSES
-                told["posted" if is_success else "refused"] += 1
-                subject = f"transfers/{entry.id}"
-                if is_success and row is None:
-                    verdict.find(f"{subject} was acknowledged and is missing")
-                elif is_success and row != entry[1:4]:
-                    verdict.find(
-                        f"{subject} was sent as {entry[1:4]} and is in the ledger as {row}"
-                    )
-                elif not is_success and row is not None:
-                    verdict.find(f"{subject} was refused and is in the ledger")
-                elif not is_success and refused.get(entry.id) != entry.code:
-                    verdict.find(
-                        f"{subject} was refused with {entry.code}, "
-                        f"stored is {refused.get(entry.id)}"
-                    )
-        verdict.counted = ", ".join(f"{count:,} {what}" for what, count in told.items()) or "none"
+        await check_transfers(verdict, await self._reader("settlement"), self._folder)
 
     async def _requests(self, verdict: Verdict, commands: Sequence[JournalledCommand]) -> None:
         """Answers to one request id must be the same; services must hold one record of it."""
@@ -248,12 +228,46 @@ class Checker:
                 verdict.find(f"{row['reference']} is over and {left_fen} fen stay in its escrow")
         verdict.counted = f"{len(rows):,} escrows, {funded_fen:,} fen funded"
 
-    async def _reader(self, service: str) -> Any:
+    async def _reader(self, service: str) -> "asyncpg.Connection[asyncpg.Record]":
         if service not in self._readers:
             dsn = dsn_of(self._stack.addresses.postgres_dsn, database=database_of(service))
             settings = {"default_transaction_read_only": "on"}
             self._readers[service] = await asyncpg.connect(dsn, server_settings=settings)
         return self._readers[service]
+
+
+async def check_transfers(verdict: Verdict, reader: Connection, folder: Path) -> None:
+    """Hold what users were told of transfers against what the ledger holds."""
+    told: Counter[str] = Counter()
+    for entries in read_transfers(folder):
+        ids = list({entry.id for entry in entries})
+        posted = await store.find_transfers(reader, ids)
+        refused = await store.find_refusals(reader, ids)
+        for entry in entries:
+            if entry.code == UNKNOWN:
+                told["never answered"] += 1
+                continue
+            told["posted" if entry.code in SUCCESSES else "refused"] += 1
+            problem = _problem_of(entry, posted.get(entry.id), refused.get(entry.id))
+            if problem is not None:
+                verdict.find(f"transfers/{entry.id} {problem}")
+    verdict.counted = ", ".join(f"{count:,} {what}" for what, count in told.items()) or "none"
+
+
+def _problem_of(
+    entry: JournalledTransfer, posted: tuple[int, int, int] | None, refused: int | None
+) -> str | None:
+    """Return what is wrong with a transfer that was answered, or None."""
+    if entry.code in SUCCESSES:
+        if posted is None:
+            return "was acknowledged and is missing"
+        sent = entry[1:4]
+        return f"was sent as {sent} and is in the ledger as {posted}" if posted != sent else None
+    if posted is not None:
+        return "was refused and is in the ledger"
+    if refused != entry.code:
+        return f"was refused with {entry.code}, and stored is {refused}"
+    return None
 
 
 def holds(verdicts: Sequence[Verdict]) -> bool:
