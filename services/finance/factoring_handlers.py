@@ -74,10 +74,7 @@ async def offer_factoring(
     debtor = run[0].debtor
     if funder in (lessor, debtor):
         raise InvalidArgument("funder", "must be neither the lessor nor the lessee")
-    for line in run:
-        if line.factoring_id is not None:
-            raise AlreadyAssigned(line.number, name("factorings", line.factoring_id))
-        RECEIVABLE.next(line.state, "offer", subject=line.name)
+    _check_unlocked(run)
     check_sellable(run, tx.today)
     terms = await _check_lease(
         tx, whole_lease, run, facility_id=facility_id, funder=funder, lessor=lessor
@@ -114,12 +111,24 @@ async def offer_factoring(
     await factoring_store.insert_factoring(tx.connection, factoring)
     shares = [(line.id, share) for line, share in zip(run, price.shares_fen, strict=True)]
     await factoring_store.insert_assignments(tx.connection, factoring.id, shares)
+    await _lock(tx, run, factoring)
+    await tx.set_timer(EXPIRY, factoring.name, due_at=factoring.expire_at)
+    return factoring
+
+
+async def _lock(tx: Transaction, run: Sequence[Receivable], factoring: Factoring) -> None:
     locked = [
         replace(line, state=ReceivableState.OFFERED, factoring_id=factoring.id) for line in run
     ]
     await receivable_store.update_receivables(tx.connection, locked, at=tx.now, events=0)
-    await tx.set_timer(EXPIRY, factoring.name, due_at=factoring.expire_at)
-    return factoring
+
+
+def _check_unlocked(run: Sequence[Receivable]) -> None:
+    """Check that every instalment may be offered and stands in no live offer or assignment."""
+    for line in run:
+        if line.factoring_id is not None:
+            raise AlreadyAssigned(line.number, name("factorings", line.factoring_id))
+        RECEIVABLE.next(line.state, "offer", subject=line.name)
 
 
 async def cancel_factoring(tx: Transaction, factoring_id: UUID, *, party: str) -> Factoring:

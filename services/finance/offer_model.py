@@ -211,18 +211,7 @@ def decide(
     )
     # The balance after the last instalment still holds the balloon, which is due with it.
     balances_fen = schedule.balances_fen()
-    cover_max = terms[Parameter.COVER_MAX]
-    values_fen = [max(value, ONE_FEN) for value in flv_q10_fen]
-    cover = through_life_cover(balances_fen, [value * cover_max for value in values_fen])
-    if cover.breach_month is not None:
-        month = cover.breach_month
-        raise ThroughLifeCover(
-            month=month,
-            ratio=ratio(balances_fen[month], values_fen[month], places=RATIO_PLACES),
-            balance_fen=balances_fen[month],
-            value_fen=flv_q10_fen[month],
-        )
-    worst = cover.worst_month
+    worst, worst_ratio = _check_cover(balances_fen, flv_q10_fen, terms[Parameter.COVER_MAX])
     return Decision(
         policy_version=terms.version,
         amount_fen=amount_fen,
@@ -235,8 +224,32 @@ def decide(
         total_interest_fen=schedule.interest_fen,
         effective_rate=round(effective_annual(nominal_rate / MONTHS_PER_YEAR), RATE_PLACES_MAX),
         worst_month=worst,
-        worst_ratio=ratio(balances_fen[worst], values_fen[worst], places=RATIO_PLACES),
+        worst_ratio=worst_ratio,
     )
+
+
+def _check_cover(
+    balances_fen: Sequence[int], flv_q10_fen: Sequence[int], cover_max: Decimal
+) -> tuple[int, Decimal]:
+    """Return the month in which the balance stands worst to the value, and how it stands there.
+
+    Raises:
+        ThroughLifeCover: The balance exceeds `cover_max` times the value in a month.
+    """
+    values_fen = [max(value, ONE_FEN) for value in flv_q10_fen]
+    cover = through_life_cover(balances_fen, [value * cover_max for value in values_fen])
+
+    def ratio_in(month: int) -> Decimal:
+        return ratio(balances_fen[month], values_fen[month], places=RATIO_PLACES)
+
+    if (month := cover.breach_month) is not None:
+        raise ThroughLifeCover(
+            month=month,
+            ratio=ratio_in(month),
+            balance_fen=balances_fen[month],
+            value_fen=flv_q10_fen[month],
+        )
+    return cover.worst_month, ratio_in(cover.worst_month)
 
 
 def check_appraisal(appraisal: Appraisal) -> None:

@@ -229,9 +229,32 @@ async def buy_pooled(
         machines: At least four of one class; the manufacturer offers all of them.
         guide_fen: What one like them is worth by the model; the list price lies near it.
     """
-    manufacturer, dealer = scene.cast.manufacturer, scene.cast.dealer
+    dealer = scene.cast.dealer
     quantities = {dealer: len(machines) - 2, **dict.fromkeys(scene.cast.buyers, 1)}
-    pools = dealer.stub(pools_pb2_grpc.PoolServiceStub)
+    pool = await _gather_pool(scene, machines, quantities)
+    await _award_pool(scene, pool, machines, ask_fen_of(machines[0].equipment_id, guide_fen))
+    by_name = {scene.machines[machine.equipment_id]: machine for machine in machines}
+    bought: list[Purchase] = []
+    for member in quantities:
+        orders = member.stub(orders_pb2_grpc.OrderServiceStub)
+        answer = await orders.ListOrders(
+            orders_pb2.ListOrdersRequest(side=orders_pb2.ORDER_SIDE_BUYER, pool=pool)
+        )
+        for order in answer.orders:
+            settled = await _carry_out(scene, member, order)
+            if member is dealer:
+                bought += [
+                    Purchase(line.machine, by_name[line.machine], fen(line.price))
+                    for line in settled.lines
+                ]
+    return bought
+
+
+async def _gather_pool(
+    scene: Scene, machines: list[FleetMachine], quantities: dict[Actor, int]
+) -> str:
+    """Let the dealer open a pool, everybody join it, and lock it at its target."""
+    pools = scene.cast.dealer.stub(pools_pb2_grpc.PoolServiceStub)
     today = await scene.time.today()
     pool = await pools.CreatePool(
         pools_pb2.CreatePoolRequest(
@@ -251,23 +274,30 @@ async def buy_pooled(
         )
     )
     for member, quantity in quantities.items():
+        who = scene.cast.name_of(member.party)
         await member.stub(pools_pb2_grpc.PoolServiceStub).JoinPool(
             pools_pb2.JoinPoolRequest(
                 request_id=request_id(),
                 pool=pool.name,
                 quantity=quantity,
-                delivery_address=_address(scene.cast.name_of(member.party)),
+                delivery_address=_address(who),
             )
         )
-        scene.narrator.tell(scene.cast.name_of(member.party), f"joins the pool for {quantity}")
-    present = await pools.GetPool(pools_pb2.GetPoolRequest(name=pool.name))
-    if present.state == pools_pb2.POOL_STATE_OPEN:
-        await pools.LockPool(pools_pb2.LockPoolRequest(request_id=request_id(), name=pool.name))
-    unit_price_fen = ask_fen_of(machines[0].equipment_id, guide_fen)
-    await manufacturer.stub(pools_pb2_grpc.PoolServiceStub).QuotePool(
+        scene.narrator.tell(who, f"joins the pool for {quantity}")
+    await pools.LockPool(pools_pb2.LockPoolRequest(request_id=request_id(), name=pool.name))
+    return pool.name
+
+
+async def _award_pool(
+    scene: Scene, pool: str, machines: list[FleetMachine], unit_price_fen: int
+) -> None:
+    """Let the manufacturer quote with a tier price, and award once quotes are no longer taken."""
+    pools = scene.cast.dealer.stub(pools_pb2_grpc.PoolServiceStub)
+    today = await scene.time.today()
+    await scene.cast.manufacturer.stub(pools_pb2_grpc.PoolServiceStub).QuotePool(
         pools_pb2.QuotePoolRequest(
             request_id=request_id(),
-            pool=pool.name,
+            pool=pool,
             unit_price=wire.money(unit_price_fen),
             tiers=[pools_pb2.PriceTier(from_quantity=3, discount_rate=wire.decimal(POOL_DISCOUNT))],
             transport=wire.money(0),
@@ -277,29 +307,14 @@ async def buy_pooled(
         )
     )
     await scene.time.advance_to(today + timedelta(days=3))
-    await pools.AwardPool(pools_pb2.AwardPoolRequest(request_id=request_id(), name=pool.name))
+    await pools.AwardPool(pools_pb2.AwardPoolRequest(request_id=request_id(), name=pool))
     await scene.time.until_at_rest()
-    awarded = await pools.GetPool(pools_pb2.GetPoolRequest(name=pool.name))
+    awarded = await pools.GetPool(pools_pb2.GetPoolRequest(name=pool))
     scene.narrator.tell(
         "platform",
         f"awards {awarded.pooled_quantity} machines at {yuan(fen(awarded.awarded_unit_price))} "
         f"each (list {yuan(unit_price_fen)}, {POOL_DISCOUNT:.0%} off for the pool)",
     )
-    by_name = {scene.machines[machine.equipment_id]: machine for machine in machines}
-    bought: list[Purchase] = []
-    for member in quantities:
-        orders = member.stub(orders_pb2_grpc.OrderServiceStub)
-        answer = await orders.ListOrders(
-            orders_pb2.ListOrdersRequest(side=orders_pb2.ORDER_SIDE_BUYER, pool=pool.name)
-        )
-        for order in answer.orders:
-            settled = await _carry_out(scene, member, order)
-            if member is dealer:
-                bought += [
-                    Purchase(line.machine, by_name[line.machine], fen(line.price))
-                    for line in settled.lines
-                ]
-    return bought
 
 
 async def _carry_out(scene: Scene, buyer: Actor, order: orders_pb2.Order) -> orders_pb2.Order:
