@@ -3,18 +3,26 @@
 import asyncio
 
 import grpc
-from ironloop.valuation.v1 import valuation_pb2, valuation_pb2_grpc
+from ironloop.valuation.v1 import (
+    portfolios_pb2,
+    portfolios_pb2_grpc,
+    valuation_pb2,
+    valuation_pb2_grpc,
+)
 
 from ml.residual_value.comparable_sales import ComparablesRefused
 from ml.residual_value.model import ModelRefused
 from services.kit.runtime import Runtime
 from services.kit.service import Room, ServiceDefinition
 from services.valuation import handlers
+from services.valuation.batch_runner import BatchRunner
 from services.valuation.events import PRODUCES
 from services.valuation.indices import IndicesRefused
 from services.valuation.insights import load_insights
 from services.valuation.policy import PolicyRefused
+from services.valuation.portfolio_rpc import PortfolioRpc
 from services.valuation.registry import load_registry
+from services.valuation.roots import HourSealer, RootSigner
 from services.valuation.rpc import ValuationRpc
 from services.valuation.settings import ValuationSettings
 
@@ -33,18 +41,28 @@ async def assemble(runtime: Runtime) -> Room:
     except (ModelRefused, PolicyRefused, ComparablesRefused, IndicesRefused) as error:
         raise OSError(str(error)) from error
 
+    signer = await RootSigner.load(runtime.database)
+    runner = BatchRunner(runtime, settings, registry, signer)
+    sealer = HourSealer(runtime.database, runtime.clock, signer)
+
     def register(server: grpc.aio.Server) -> None:
         valuation_pb2_grpc.add_ValuationServiceServicer_to_server(
             ValuationRpc(runtime, registry, insights), server
         )
+        portfolios_pb2_grpc.add_PortfolioServiceServicer_to_server(
+            PortfolioRpc(runtime, settings, registry, signer=signer, runner=runner), server
+        )
 
-    return Room(register)
+    return Room(register, background=(runner.run, sealer.run))
 
 
 DEFINITION = ServiceDefinition(
     name="valuation",
     settings=ValuationSettings,
-    proto_services=[valuation_pb2.DESCRIPTOR.services_by_name["ValuationService"]],
+    proto_services=[
+        valuation_pb2.DESCRIPTOR.services_by_name["ValuationService"],
+        portfolios_pb2.DESCRIPTOR.services_by_name["PortfolioService"],
+    ],
     assemble=assemble,
     produces=PRODUCES,
     timers={handlers.EXPIRY_TIMER: handlers.expire_valuation},

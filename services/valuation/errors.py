@@ -78,3 +78,23 @@ class OwnValuation(PermissionDenied):
             f"{valuation} was made for {party}; a validator of another party decides on it",
             party=party,
         )
+
+
+class NotSealed(PreconditionFailed):
+    """A valuation's hour has not ended, so it lies under no root yet."""
+
+    reason = "NOT_SEALED"
+
+    def __init__(self, valuation: str) -> None:
+        super().__init__(
+            f"{valuation} comes under a signed root once its hour has passed", subject=valuation
+        )
+
+
+class BatchNotKept(PreconditionFailed):
+    """The files of a batch are gone."""
+
+    reason = "BATCH_NOT_KEPT"
+
+    def __init__(self, batch: str) -> None:
+        super().__init__(f"the files of {batch} are no longer kept here", subject=batch)

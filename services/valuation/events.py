@@ -11,6 +11,7 @@ PRODUCES = (
     valuation_events_pb2.ValuationIssued,
     valuation_events_pb2.ValuationSuperseded,
     valuation_events_pb2.ValuationRevoked,
+    valuation_events_pb2.BatchValued,
 )
 
 

@@ -39,3 +39,12 @@ class ValuationSettings(ServiceSettings):
         description="folder with JSON files of index series by product group",
     )
     policy: str = Field(default="2026-2", description="the policy table that holds from now on")
+    portfolios: Path = Field(
+        default=Path("build/valuation/portfolios"),
+        description="folder with a folder for each party (named by its uuid) that holds the "
+        "Parquet files it may have valued",
+    )
+    results: Path = Field(
+        default=Path("build/valuation/results"),
+        description="folder that gets a folder for each batch with its result and hashes",
+    )
