@@ -161,9 +161,7 @@ async def serving(
     """
     async with AsyncExitStack() as stack:
         runtime, sagas = await stack.enter_async_context(open_runtime(definition, settings))
-        timers = TimerRunner(
-            runtime.database, definition.timers, clock=runtime.clock, service=definition.name
-        )
+        timers = TimerRunner(runtime.database, definition.timers, service=definition.name)
         event_log = KafkaEventLog(
             settings.kafka_bootstrap, client_id=definition.name, prefix=settings.kafka_prefix
         )

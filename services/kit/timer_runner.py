@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from services.kit import timers
-from services.kit.clock import Clock
 from services.kit.connection import Connection
 from services.kit.database import NOT_OF_THE_WORK, Database
 from services.kit.errors import DomainError, Retriable
@@ -51,12 +50,10 @@ class TimerRunner:
         database: Database,
         handlers: Mapping[str, TimerHandler],
         *,
-        clock: Clock,
         service: str,
     ) -> None:
         self._database = database
         self._handlers = handlers
-        self._clock = clock
         self._service = service
         self._draining = asyncio.Lock()
         self.woken = asyncio.Event()
@@ -93,7 +90,8 @@ class TimerRunner:
             return True
 
     async def _fire(self, tx: Transaction) -> bool:
-        timer = await _take_due(tx.connection, self._clock.now())
+        # By the transaction's own instant, or its handler would find nothing due yet.
+        timer = await _take_due(tx.connection, tx.now)
         if timer is None:
             return False
         try:

@@ -37,7 +37,6 @@ class Bell:
         self.runner = TimerRunner(
             probe.database,
             {"ring": self.ring, "daily": self.daily, "spin": self.spin},
-            clock=probe.clock,
             service=SERVICE,
         )
 
