@@ -26,6 +26,8 @@ from services.kit.waiting import backoff_s
 
 DELIVERY_TIMEOUT_MS = 6_000  # then the relay reads the outbox again
 REQUEST_TIMEOUT_MS = 3_000
+# The client's own default lets it wait for half a minute after the broker is back.
+RECONNECT_MAX_MS = 1_000
 POLL_MS = 100
 POLL_RECORDS_MAX = 500
 FETCH_BYTES_MAX = 4 * 1024 * 1024
@@ -129,6 +131,7 @@ class KafkaEventLog:
                 max_request_size=1_048_576,
                 request_timeout_ms=REQUEST_TIMEOUT_MS,
                 delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
+                reconnect_backoff_max_ms=RECONNECT_MAX_MS,
                 max_block_ms=REQUEST_TIMEOUT_MS,
             )
         return self._producer
@@ -234,6 +237,7 @@ class KafkaFeed:
             session_timeout_ms=SESSION_TIMEOUT_MS,
             heartbeat_interval_ms=SESSION_TIMEOUT_MS // 3,
             metadata_max_age_ms=METADATA_MAX_AGE_MS,
+            reconnect_backoff_max_ms=RECONNECT_MAX_MS,
         )
         for topic in self._topics:
             # Known before the group forms: partitions are assigned by what the client knows then,
@@ -281,6 +285,7 @@ class KafkaFeed:
                     bootstrap_servers=self._bootstrap,
                     bootstrap_timeout_ms=REQUEST_TIMEOUT_MS,
                     client_id=f"{self._group}-meter",
+                    reconnect_backoff_max_ms=RECONNECT_MAX_MS,
                 )
             try:
                 ends = self._meter.end_offsets(list(applied), timeout_ms=REQUEST_TIMEOUT_MS)
