@@ -6,6 +6,7 @@ from uuid import UUID
 
 from ironloop.settlement.v1.settlement_events_pb2 import TransfersPosted
 
+from services.kit import timers
 from services.kit.ids import fact_id, name
 from services.kit.timers import Timer
 from services.kit.transaction import Transaction
@@ -18,6 +19,7 @@ from services.settlement.transfer import REVERSAL, IdWindow, Outcome, Posted, Tr
 
 EXPIRY_TIMER = "expire_holds"
 EXPIRED_MAX = 1_000  # holds released in one transaction; more follow in the next
+TICK = timedelta(microseconds=1)  # the least by which PostgreSQL tells two instants apart
 ID_AHEAD = timedelta(days=1)  # clocks of clients differ; more is a defect of theirs
 
 
@@ -44,7 +46,10 @@ async def post(
 
 
 async def expire_holds(tx: Transaction, timer: Timer) -> None:
-    """Release the holds of a ledger whose time is up, and set the timer for the next."""
+    """Release the holds of a ledger whose time is up, and set the timer for the next.
+
+    Those of one instant may be more than one transaction takes; the timer then follows at once.
+    """
     ledger_id = timer.payload["ledger"]
     ledger, _ = await store.lock_ledger(tx.connection, ledger_id)
     at = _event_time(tx, ledger)
@@ -53,7 +58,9 @@ async def expire_holds(tx: Transaction, timer: Timer) -> None:
         state = await _load_expired(tx, ledger, expired)
         rows = [expiry_of(hold, state.posted[hold.pending_id].transfer) for hold in expired]
         await _write(tx, ledger, plan_expiry(state, rows, at=at), at)
-    await _set_expiry_timer(tx, ledger_id)
+    following_at = await store.next_expiry(tx.connection, ledger_id)
+    if following_at is not None:
+        await _set_expiry_timer(tx, ledger, max(following_at, timer.due_at + TICK))
 
 
 def ledger_of_rows(rows: Sequence[Transfer], ledgers: frozenset[int]) -> int | None:
@@ -143,8 +150,9 @@ async def _write(tx: Transaction, ledger: Ledger, made: Plan, at: datetime) -> N
     )
     for event in events:
         await tx.emit(event)
-    if any(hold.expires_at is not None for hold in (*made.opened, *made.resolved)):
-        await _set_expiry_timer(tx, ledger.id)
+    expiries = [hold.expires_at for hold in made.opened if hold.expires_at is not None]
+    if expiries:
+        await _expire_by(tx, ledger, min(expiries))
 
 
 def _events_of(ledger: Ledger, created: Sequence[Posted]) -> list[TransfersPosted]:
@@ -160,13 +168,19 @@ def _events_of(ledger: Ledger, created: Sequence[Posted]) -> list[TransfersPoste
     ]
 
 
-async def _set_expiry_timer(tx: Transaction, ledger_id: int) -> None:
-    due_at = await store.next_expiry(tx.connection, ledger_id)
-    subject = name("ledgers", ledger_id)
-    if due_at is None:
-        await tx.cancel_timers(subject, kind=EXPIRY_TIMER)
-    else:
-        await tx.set_timer(EXPIRY_TIMER, subject, due_at=due_at, payload={"ledger": ledger_id})
+async def _expire_by(tx: Transaction, ledger: Ledger, due_at: datetime) -> None:
+    """See to it that the expiry timer fires by an instant.
+
+    A timer that fires earlier is only looked at, not written: while it fires, its runner holds its
+    row and waits for the ledger that is locked here. It reads the next expiry once it has it.
+    """
+    set_to = await timers.find_due_at(tx.connection, EXPIRY_TIMER, ledger.name)
+    if set_to is None or set_to > due_at:
+        await _set_expiry_timer(tx, ledger, due_at)
+
+
+async def _set_expiry_timer(tx: Transaction, ledger: Ledger, due_at: datetime) -> None:
+    await tx.set_timer(EXPIRY_TIMER, ledger.name, due_at=due_at, payload={"ledger": ledger.id})
 
 
 def expiry_of(hold: Hold, pending: Transfer) -> Transfer:
