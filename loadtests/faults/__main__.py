@@ -9,8 +9,9 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from infra.local.processes import StartFailed
 from loadtests.faults import check, report
@@ -27,7 +28,7 @@ def main() -> int:
     arguments = _parse()
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
-        task = loop.create_task(_run(arguments.seed, arguments.rounds))
+        task = loop.create_task(_run(arguments.seed, arguments.rounds, arguments.out))
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, task.cancel)
         try:
@@ -40,64 +41,84 @@ def main() -> int:
             return 1
 
 
-async def _run(seed: int, rounds: int) -> int:
+async def _run(seed: int, rounds: int, folder: Path) -> int:
     started_s = time.monotonic()
-    done: list[Round] = []
-    left_out: list[str] = []
-    final: list[str] = []
-    seeds = iter(range(seed, seed + rounds))
-    for _ in range(STACKS_MAX):
+    course = Course(seed, rounds)
+    while course.is_under_way:
         print("starting PostgreSQL, Kafka, parties, two replicas of settlement, a consumer …")
         async with open_campaign() as campaign:
             print(f"they serve after {time.monotonic() - started_s:.0f} s", flush=True)
-            if not campaign.stack.disk and not left_out:
-                left_out.append(f"{DISK}: {campaign.stack.no_disk}")
-                print(f"LEFT OUT {left_out[0]}")
-            failed = await _run_rounds(campaign, seeds, done, rounds)
-            if failed:
-                at_fault = done[-1].seed
-                logs = report.keep_logs(campaign.stack.logs, f"seed-{at_fault}")
-                print(f"replay: make faults SEED={at_fault} ROUNDS=1; logs: {logs}")
-            else:
-                report.keep_logs(campaign.stack.logs, "logs")
-                print("proving the whole ledger …", flush=True)
-                final = await check.prove(campaign.stack, since=None)
-                break
-    report.print_table(done)
-    path = report.write_json(done, left_out=left_out, final=final)
-    for problem in final:
-        print(problem)
-    bad = [one.seed for one in done if one.problems]
-    posted = sum(one.tally.posted for one in done)
-    print(
-        f"faults: {len(done) - len(bad)} rounds passed, {len(bad)} failed, {posted:,} transfers "
-        f"acknowledged, {time.monotonic() - started_s:.0f} s; {path}"
+            await course.run_on(campaign)
+            report.keep_logs(campaign.stack.logs, folder / f"logs-{len(course.stacks)}")
+    report.print_table(course.done)
+    path = report.write_json(
+        folder,
+        course.done,
+        stacks=course.stacks,
+        left_out=course.left_out,
+        final=course.final,
     )
-    return 1 if bad or final or len(done) + _count_left_out(seed, rounds, left_out) < rounds else 0
+    for problem in course.final:
+        print(problem)
+    posted = sum(one.tally.posted for one in course.done)
+    print(
+        f"faults: {len(course.done) - len(course.failed)} rounds passed, "
+        f"{len(course.failed)} failed, {course.left} not run, {posted:,} transfers acknowledged, "
+        f"{time.monotonic() - started_s:.0f} s; {path}"
+    )
+    return 1 if course.failed or course.final or course.left else 0
 
 
-async def _run_rounds(
-    campaign: Campaign, seeds: Iterator[int], done: list[Round], total: int
-) -> bool:
-    """Run rounds until one fails or none is left; return whether one failed."""
-    for seed in seeds:
-        if not faults_of(seed, with_disk=campaign.stack.disk is not None):
-            print(f"seed {seed} is left out: its only fault is {DISK}")
-            continue
-        outcome = await campaign.run_round(seed)
-        done.append(outcome)
-        print(report.line_of(len(done), total, outcome), flush=True)
-        if outcome.problems:
-            for line in (*outcome.proofs, *outcome.problems):
-                print(f"          {line}")
-            return True
-    return False
+@dataclass(slots=True)
+class Course:
+    """The rounds of a campaign, on one stack as long as none fails.
 
+    Attributes:
+        left: Rounds that have not begun.
+        left_out: Faults that this machine does not allow, and why.
+        final: What the proof of a whole ledger found.
+    """
 
-def _count_left_out(seed: int, rounds: int, left_out: list[str]) -> int:
-    if not left_out:
-        return 0
-    return sum(not faults_of(each, with_disk=False) for each in range(seed, seed + rounds))
+    seed: int
+    left: int
+    done: list[Round] = field(default_factory=list)
+    stacks: list[Path] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    final: list[str] = field(default_factory=list)
+
+    @property
+    def failed(self) -> list[Round]:
+        """Return the rounds that failed."""
+        return [one for one in self.done if one.problems]
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether there are rounds to run, and they are worth it."""
+        return self.left > 0 and len(self.stacks) < STACKS_MAX
+
+    async def run_on(self, campaign: Campaign) -> None:
+        """Run rounds on a stack until one fails or none is left, then prove the whole ledger."""
+        self.stacks.append(campaign.stack.folder)
+        if campaign.stack.no_disk and not self.left_out:
+            self.left_out.append(f"{DISK}: {campaign.stack.no_disk}")
+            print(f"LEFT OUT {self.left_out[0]}")
+        total = len(self.done) + self.left
+        while self.left:
+            seed, self.seed, self.left = self.seed, self.seed + 1, self.left - 1
+            if not faults_of(seed, with_disk=campaign.stack.disk is not None):
+                print(f"seed {seed} is left out: its only fault is {DISK}")
+                continue
+            print(f"seed {seed} …", end="\r", flush=True)  # stays where the campaign itself fails
+            outcome = await campaign.run_round(seed)
+            self.done.append(outcome)
+            print(report.line_of(len(self.done), total, outcome), flush=True)
+            if outcome.problems:
+                for line in (*outcome.proofs, *outcome.problems):
+                    print(f"          {line}")
+                print(f"replay: make faults SEED={seed} ROUNDS=1")
+                return
+        print("proving the whole ledger …", flush=True)
+        self.final = await check.prove(campaign.stack, since=None)
 
 
 def _parse() -> argparse.Namespace:
@@ -108,6 +129,7 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the first round; 0")
     parser.add_argument("--rounds", type=int, default=20, help="how many rounds; 20")
+    parser.add_argument("--out", type=Path, default=report.DEFAULT_FOLDER, help="for the report")
     arguments = parser.parse_args()
     if arguments.seed < 0 or not 1 <= arguments.rounds <= ROUNDS_MAX:
         parser.error(f"seeds go from 0, rounds from 1 to {ROUNDS_MAX:,}")

@@ -153,10 +153,10 @@ async def check(stack: Stack, journal: Journal, before: Mark, *, since: datetime
         await owner.close()
         await copy.close()
     problems = [
-        *_check_transfers(journal, posted, before),
-        *_check_refusals(journal, refused, before),
-        *_check_effects(posted, effects),
-        *_check_copies(balances, copied),
+        *check_transfers(journal, posted, before),
+        *check_refusals(journal, refused, before),
+        *check_effects(posted, effects),
+        *check_copies(balances, copied),
     ]
     if effect_count != before.transfers + len(posted):
         problems.append(
@@ -184,7 +184,7 @@ async def prove(stack: Stack, *, since: datetime | None) -> list[str]:
     ]
 
 
-def _check_transfers(journal: Journal, posted: Sequence[Row], before: Mark) -> list[str]:
+def check_transfers(journal: Journal, posted: Sequence[Row], before: Mark) -> list[str]:
     """Hold what was acknowledged against the ledger, both ways."""
     problems: list[str] = []
     by_id: dict[str, Row] = {}
@@ -256,7 +256,7 @@ def _differences(sent: pb.Transfer, result: pb.TransferResult, row: Row) -> list
     ]
 
 
-def _check_refusals(journal: Journal, refused: Sequence[Row], before: Mark) -> list[str]:
+def check_refusals(journal: Journal, refused: Sequence[Row], before: Mark) -> list[str]:
     """Hold the refusals that were answered against those that are kept."""
     kept = {str(row["id"]): row["reason"] for row in refused}
     problems = []
@@ -275,7 +275,7 @@ def _check_refusals(journal: Journal, refused: Sequence[Row], before: Mark) -> l
     return problems[:FINDINGS_MAX]
 
 
-def _check_effects(posted: Sequence[Row], effects: Sequence[Row]) -> list[str]:
+def check_effects(posted: Sequence[Row], effects: Sequence[Row]) -> list[str]:
     """Hold the consumer's effects against the ledger: each transfer once, and as it is."""
     columns = ("number", "id", "debit_account", "credit_account", "amount", "kind")
     wanted = Counter(tuple(row[name] for name in columns) for row in posted)
@@ -285,7 +285,7 @@ def _check_effects(posted: Sequence[Row], effects: Sequence[Row]) -> list[str]:
     return problems[:FINDINGS_MAX]
 
 
-def _check_copies(balances: Sequence[Row], copied: Sequence[Row]) -> list[str]:
+def check_copies(balances: Sequence[Row], copied: Sequence[Row]) -> list[str]:
     """Hold the sums that the consumer keeps against the accounts."""
     copies = {row["account"]: row["balance"] for row in copied}
     return [

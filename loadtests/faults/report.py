@@ -16,7 +16,7 @@ from rich.table import Table
 from infra.local.paths import ROOT
 from loadtests.faults.campaign import SERVES_WITHIN_S, Round
 
-FOLDER = ROOT / "build" / "faults"
+DEFAULT_FOLDER = ROOT / "build" / "faults"
 
 
 def line_of(place: int, total: int, done: Round) -> str:
@@ -50,19 +50,28 @@ def print_table(rounds: Sequence[Round]) -> None:
     Console().print(table)
 
 
-def write_json(rounds: Sequence[Round], *, left_out: Sequence[str], final: Sequence[str]) -> Path:
+def write_json(
+    folder: Path,
+    rounds: Sequence[Round],
+    *,
+    stacks: Sequence[Path],
+    left_out: Sequence[str],
+    final: Sequence[str],
+) -> Path:
     """Write everything down and return where.
 
     Args:
+        stacks: Where the stacks were, which are gone.
         left_out: Faults that this machine does not allow, and why.
         final: What the proof of the whole ledger found in the end.
     """
-    path = FOLDER / "campaign.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "campaign.json"
     faults = Counter(name for one in rounds for name in one.faults)
     document = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"cores": os.cpu_count(), "system": platform.platform()},
+        "stacks": [str(stack) for stack in stacks],
         "serves_within_s": SERVES_WITHIN_S,
         "rounds": len(rounds),
         "failed_seeds": [one.seed for one in rounds if one.problems],
@@ -78,9 +87,8 @@ def write_json(rounds: Sequence[Round], *, left_out: Sequence[str], final: Seque
     return path
 
 
-def keep_logs(logs: Path, name: str) -> Path:
+def keep_logs(logs: Path, kept: Path) -> Path:
     """Copy a stack's logs, and return where they are."""
-    kept = FOLDER / name
     shutil.rmtree(kept, ignore_errors=True)
     shutil.copytree(logs, kept)
     return kept

@@ -42,14 +42,23 @@ class Strike:
     ended_at_s: float
 
 
-async def strike(stack: Stack, fault: Fault, rng: random.Random, *, leader: str) -> Strike:
+async def strike(
+    stack: Stack,
+    fault: Fault,
+    rng: random.Random,
+    *,
+    leader: str,
+    fires_within_s: float = FIRES_WITHIN_S,
+) -> Strike:
     """Let a fault strike, and return once it has let go.
 
     Args:
         leader: The replica whose relay leads.
+        fires_within_s: How long a wire's trouble waits for something to harm.
     """
     if fault.target in LINKS:
-        return await _trouble(stack, fault, rng, leader)
+        wires = _wires_of(stack, fault.target, leader)
+        return await _trouble(wires, fault, rng, fires_within_s)
     if fault.kind == DISK:
         return await _fill_disk(stack, fault, rng)
     if fault.kind == "stop":
@@ -96,15 +105,16 @@ async def _stop(stack: Stack, fault: Fault, rng: random.Random, leader: str) -> 
     return Strike(fault, begun and lasted, proof, time.monotonic())
 
 
-async def _trouble(stack: Stack, fault: Fault, rng: random.Random, leader: str) -> Strike:
-    wires = _wires_of(stack, fault.target, leader)
+async def _trouble(
+    wires: Sequence[Wire], fault: Fault, rng: random.Random, fires_within_s: float
+) -> Strike:
     troubles = [_new_trouble(fault.kind, rng) for _ in wires]
     seconds = rng.uniform(*TROUBLED_S)
     for wire, trouble in zip(wires, troubles, strict=True):
         wire.begin(trouble)
     try:
         await asyncio.sleep(seconds)
-        deadline_s = time.monotonic() + FIRES_WITHIN_S
+        deadline_s = time.monotonic() + fires_within_s
         while not _touched(troubles) and time.monotonic() < deadline_s:  # noqa: ASYNC110
             await asyncio.sleep(POLL_S)
     finally:
