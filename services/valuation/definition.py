@@ -4,6 +4,8 @@ import asyncio
 
 import grpc
 from ironloop.valuation.v1 import (
+    models_pb2,
+    models_pb2_grpc,
     portfolios_pb2,
     portfolios_pb2_grpc,
     valuation_pb2,
@@ -16,9 +18,12 @@ from services.kit.runtime import Runtime
 from services.kit.service import Room, ServiceDefinition
 from services.valuation import handlers
 from services.valuation.batch_runner import BatchRunner
+from services.valuation.errors import ModelNotKept, ModelNotOurs
 from services.valuation.events import PRODUCES
 from services.valuation.indices import IndicesRefused
 from services.valuation.insights import load_insights
+from services.valuation.model_handlers import ChampionWatch, RegistryRefused, open_registry
+from services.valuation.model_rpc import ModelRpc
 from services.valuation.policy import PolicyRefused
 from services.valuation.portfolio_rpc import PortfolioRpc
 from services.valuation.registry import load_registry
@@ -41,6 +46,10 @@ async def assemble(runtime: Runtime) -> Room:
     except (ModelRefused, PolicyRefused, ComparablesRefused, IndicesRefused) as error:
         raise OSError(str(error)) from error
 
+    try:
+        await open_registry(runtime.database, registry)
+    except (RegistryRefused, ModelNotKept, ModelNotOurs) as error:
+        raise OSError(str(error)) from error
     signer = await RootSigner.load(runtime.database)
     runner = BatchRunner(runtime, settings, registry, signer)
     sealer = HourSealer(runtime.database, runtime.clock, signer)
@@ -49,11 +58,13 @@ async def assemble(runtime: Runtime) -> Room:
         valuation_pb2_grpc.add_ValuationServiceServicer_to_server(
             ValuationRpc(runtime, registry, insights), server
         )
+        models_pb2_grpc.add_ModelServiceServicer_to_server(ModelRpc(runtime, registry), server)
         portfolios_pb2_grpc.add_PortfolioServiceServicer_to_server(
             PortfolioRpc(runtime, settings, registry, signer=signer, runner=runner), server
         )
 
-    return Room(register, background=(runner.run, sealer.run))
+    watch = ChampionWatch(runtime.database, registry)
+    return Room(register, background=(runner.run, sealer.run, watch.run))
 
 
 DEFINITION = ServiceDefinition(
@@ -61,6 +72,7 @@ DEFINITION = ServiceDefinition(
     settings=ValuationSettings,
     proto_services=[
         valuation_pb2.DESCRIPTOR.services_by_name["ValuationService"],
+        models_pb2.DESCRIPTOR.services_by_name["ModelService"],
         portfolios_pb2.DESCRIPTOR.services_by_name["PortfolioService"],
     ],
     assemble=assemble,

@@ -1,6 +1,11 @@
 """What valuation refuses."""
 
-from services.kit.errors import InvalidArgument, PermissionDenied, PreconditionFailed
+from services.kit.errors import (
+    AlreadyExists,
+    InvalidArgument,
+    PermissionDenied,
+    PreconditionFailed,
+)
 
 
 class ClassUnknown(InvalidArgument):
@@ -98,3 +103,41 @@ class BatchNotKept(PreconditionFailed):
 
     def __init__(self, batch: str) -> None:
         super().__init__(f"the files of {batch} are no longer kept here", subject=batch)
+
+
+class ModelRegistered(AlreadyExists):
+    """The version is in the registry already."""
+
+    reason = "MODEL_REGISTERED"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"{model} is registered already", model=model)
+
+
+class ModelNotOurs(PreconditionFailed):
+    """A model's files are incomplete, changed, or of something else."""
+
+    reason = "MODEL_REFUSED"
+
+    def __init__(self, model: str, why: str) -> None:
+        super().__init__(why, subject=model)
+
+
+class OwnModel(PermissionDenied):
+    """Who trained or registered a model does not approve it."""
+
+    reason = "OWN_MODEL"
+
+    def __init__(self, model: str, subject: str) -> None:
+        super().__init__(
+            f"{subject} trained or registered {model}; another validator approves it", model=model
+        )
+
+
+class NoPredecessor(PreconditionFailed):
+    """The champion was the first one, so nothing can take its place."""
+
+    reason = "NO_PREDECESSOR"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"{model} has no predecessor to return to", subject=model)

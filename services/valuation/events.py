@@ -12,6 +12,7 @@ PRODUCES = (
     valuation_events_pb2.ValuationSuperseded,
     valuation_events_pb2.ValuationRevoked,
     valuation_events_pb2.BatchValued,
+    valuation_events_pb2.ModelPromoted,
 )
 
 

@@ -1,9 +1,9 @@
-"""The states of a valuation (domain §3.2)."""
+"""The states of a valuation and of a model version (domain §3.2)."""
 
 from ironloop.valuation.v1 import valuation_events_pb2
 
 from services.kit.lifecycle import Lifecycle, Transition
-from services.valuation.model import ValuationState
+from services.valuation.model import ModelState, ValuationState
 
 VALUATION = Lifecycle(
     "valuation",
@@ -49,6 +49,36 @@ VALUATION = Lifecycle(
             "revoke",
             ValuationState.REVOKED,
             event=valuation_events_pb2.ValuationRevoked,
+        ),
+    ],
+)
+
+MODEL = Lifecycle(
+    "model",
+    [
+        Transition(ModelState.TRAINED, "validate", ModelState.VALIDATED, guard="all gates are met"),
+        Transition(
+            ModelState.VALIDATED,
+            "approve",
+            ModelState.APPROVED,
+            guard="the approver neither trained nor registered it",
+        ),
+        Transition(
+            ModelState.APPROVED,
+            "promote",
+            ModelState.CHAMPION,
+            event=valuation_events_pb2.ModelPromoted,
+        ),
+        Transition(
+            ModelState.CHAMPION, "retire", ModelState.RETIRED, guard="another one was promoted"
+        ),
+        Transition(ModelState.CHAMPION, "roll_back", ModelState.ROLLED_BACK),
+        Transition(
+            ModelState.RETIRED,
+            "reinstate",
+            ModelState.CHAMPION,
+            event=valuation_events_pb2.ModelPromoted,
+            guard="its successor was rolled back",
         ),
     ],
 )

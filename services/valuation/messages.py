@@ -14,6 +14,7 @@ from services.kit.ids import name
 from services.valuation.appraisal import CurvePoint
 from services.valuation.events import quantiles
 from services.valuation.model import Adjustments, Component, Inputs, Specification, Valuation
+from services.valuation.model_store import ModelVersion
 from services.valuation.policy import PolicyTable
 from services.valuation.record import appraisal_from_json, inputs_from_json
 
@@ -207,19 +208,35 @@ def curve_to_wire(
     )
 
 
-def model_to_wire(model: ResidualValueModel, *, is_champion: bool) -> valuation_pb2.Model:
-    """Return a model version as the contract shows it."""
-    return valuation_pb2.Model(
-        name=name("models", model.version),
-        state=(
-            valuation_pb2.MODEL_STATE_CHAMPION if is_champion else valuation_pb2.MODEL_STATE_RETIRED
-        ),
-        window_start=wire.date(model.window_start),
-        window_end=wire.date(model.window_end),
-        training_rows=model.calibration.training_rows,
-        synthetic=model.calibration.synthetic,
-        sha256=model.sha256,
+def model_to_wire(row: ModelVersion, model: ResidualValueModel | None) -> valuation_pb2.Model:
+    """Return a model version as the contract shows it.
+
+    Args:
+        model: Its files; None where they are gone.
+    """
+    message = valuation_pb2.Model(
+        name=row.name,
+        uid=row.version,
+        etag=etag(row.row_version),
+        event_sequence=row.event_sequence,
+        state=wire.enum_number(valuation_pb2.ModelState, row.state, prefix="MODEL_STATE_"),
+        window_end=wire.date(row.window_end),
+        sha256=row.sha256,
+        trained_by=row.trained_by,
+        approved_by=row.approved_by,
+        gates=[
+            valuation_pb2.Gate(code=gate.code, passed=gate.passed, description=gate.description)
+            for gate in row.gates
+        ],
+        reason=row.reason,
+        create_time=wire.instant(row.create_time),
+        update_time=wire.instant(row.update_time),
     )
+    if model is not None:
+        message.window_start.CopyFrom(wire.date(model.window_start))
+        message.training_rows = model.calibration.training_rows
+        message.synthetic = model.calibration.synthetic
+    return message
 
 
 def policy_to_wire(policy: PolicyTable) -> valuation_pb2.Policy:

@@ -28,6 +28,17 @@ class ValuationState(StrEnum):
     REJECTED = "REJECTED"
 
 
+class ModelState(StrEnum):
+    """How far a model version has come."""
+
+    TRAINED = "TRAINED"
+    VALIDATED = "VALIDATED"
+    APPROVED = "APPROVED"
+    CHAMPION = "CHAMPION"
+    RETIRED = "RETIRED"
+    ROLLED_BACK = "ROLLED_BACK"
+
+
 class Grade(StrEnum):
     """How far a value may be trusted; the later letter is the worse."""
 

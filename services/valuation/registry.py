@@ -1,46 +1,65 @@
-"""The models and policy tables that this service keeps, and the pair that values from now on."""
+"""The models and policy tables at hand, and the pair that values from now on.
+
+The table of models says which version is the champion; each replica looks every second.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from ml.residual_value.model import MANIFEST, ResidualValueModel
+from ml.residual_value.model import MANIFEST, ModelRefused, ResidualValueModel
 from services.valuation.appraisal import Valuer
-from services.valuation.errors import ModelNotKept, PolicyNotKept
+from services.valuation.errors import ModelNotKept, ModelNotOurs, PolicyNotKept
 from services.valuation.policy import PolicyTable, read_policies
 from services.valuation.settings import ValuationSettings
 
 
 class Registry:
-    """Every model version and policy table at hand; none changes while the service runs."""
+    """Every model version and policy table at hand; none changes once it is read."""
 
     def __init__(
         self,
         models: Mapping[str, ResidualValueModel],
         policies: Mapping[str, PolicyTable],
         *,
+        folder: Path,
         champion: str,
         policy: str,
     ) -> None:
-        self.models = models
+        self.models = dict(models)
         self.policies = policies
+        self._folder = folder
+        self._policy = policy
         self._valuers: dict[tuple[str, str], Valuer] = {}
         self.present = self.valuer(champion, policy)
 
-    def is_champion(self, model: ResidualValueModel) -> bool:
-        """Whether new valuations are made with a model."""
-        return model.version == self.present.model.version
+    def read(self, version: str) -> ResidualValueModel:
+        """Return a version's model, read from its folder where it is not at hand.
 
-    def list_models(self, *, after: tuple[Any, ...] | None, limit: int) -> list[ResidualValueModel]:
-        """Return models, the newest first, after a `model_key`."""
-        ordered = sorted(self.models.values(), key=self.model_key, reverse=True)
-        return [model for model in ordered if after is None or self.model_key(model) < after][
-            :limit
-        ]
+        Raises:
+            ModelNotKept: It has no folder.
+            ModelNotOurs: A file is missing, was changed, or is not of this version.
+        """
+        if version not in self.models:
+            folder = self._folder / version
+            if not (folder / MANIFEST).is_file():
+                raise ModelNotKept(version)
+            try:
+                model = ResidualValueModel(folder)
+            except ModelRefused as error:
+                raise ModelNotOurs(f"models/{version}", str(error)) from error
+            if model.version != version:
+                raise ModelNotOurs(f"models/{version}", f"{folder} holds {model.version}")
+            self.models[version] = model
+        return self.models[version]
 
-    def model_key(self, model: ResidualValueModel) -> tuple[str, str]:
-        """Return what models are ordered by: the window's end, then the version."""
-        return model.calibration.window_end, model.version
+    def use(self, version: str) -> None:
+        """Value with a version from now on.
+
+        Raises:
+            ModelNotKept, ModelNotOurs: It cannot be read.
+        """
+        self.read(version)
+        self.present = self.valuer(version, self._policy)
 
     def valuer(self, model: str, policy: str) -> Valuer:
         """Return the model and policy of a past valuation.
@@ -69,6 +88,7 @@ def load_registry(settings: ValuationSettings) -> Registry:
     return Registry(
         {model.version: model for model in models},
         read_policies(settings.policies),
+        folder=settings.models,
         champion=settings.champion,
         policy=settings.policy,
     )

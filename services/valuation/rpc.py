@@ -10,7 +10,7 @@ from services.kit.ids import parse_name
 from services.kit.principals import principal
 from services.kit.runtime import Runtime
 from services.kit.transaction import Transaction
-from services.valuation import handlers, messages, past_handlers, store
+from services.valuation import handlers, messages, model_store, past_handlers, store
 from services.valuation.input_rules import check_inputs
 from services.valuation.insight_rpc import InsightRpc
 from services.valuation.insights import Insights
@@ -203,12 +203,14 @@ class ValuationRpc(InsightRpc, valuation_pb2_grpc.ValuationServiceServicer):
     ) -> valuation_pb2.ListModelsResponse:
         """List the model versions, the newest first."""
         page = self._pages.open(request)
-        rows = self._registry.list_models(after=page.after, limit=page.limit + 1)
-        kept, token = self._pages.cut(request, page, rows, key=self._registry.model_key)
+        async with self._database.read() as connection:
+            rows = await model_store.list_models(connection, after=page.after, limit=page.limit + 1)
+        kept, token = self._pages.cut(
+            request, page, rows, key=lambda row: (row.window_end, row.version)
+        )
         return valuation_pb2.ListModelsResponse(
             models=[
-                messages.model_to_wire(model, is_champion=self._registry.is_champion(model))
-                for model in kept
+                messages.model_to_wire(row, self._registry.models.get(row.version)) for row in kept
             ],
             next_page_token=token,
         )
@@ -217,13 +219,15 @@ class ValuationRpc(InsightRpc, valuation_pb2_grpc.ValuationServiceServicer):
         self, request: valuation_pb2.GetModelCardRequest, context: Any
     ) -> valuation_pb2.ModelCard:
         """Return a model's card."""
-        model = self._registry.models.get(request.name.removeprefix("models/"))
-        if model is None:
+        async with self._database.read() as connection:
+            row = await model_store.find_model(connection, request.name.removeprefix("models/"))
+        if row is None:
             raise NotFound(request.name)
+        model = self._registry.models.get(row.version)
         return valuation_pb2.ModelCard(
-            model=messages.model_to_wire(model, is_champion=self._registry.is_champion(model)),
-            markdown=model.card,
-            evaluation_json=model.evaluation,
+            model=messages.model_to_wire(row, model),
+            markdown="" if model is None else model.card,
+            evaluation_json="" if model is None else model.evaluation,
         )
 
     async def GetPolicy(

@@ -292,10 +292,7 @@ async def test_a_batch_goes_on_after_the_service_was_killed(floor: Floor) -> Non
         process.kill()
         await process.wait()
     async with asyncio.timeout(10):
-        while (
-            Path(f"/proc/{worker}/cmdline").exists()
-            and Path(f"/proc/{worker}/cmdline").read_bytes()
-        ):
+        while is_running(worker):  # noqa: ASYNC110  (another process's end is no event here)
             await asyncio.sleep(0.02)
     await world.start(VALUATION, **floor.settings)
     await world.channel("valuation").channel_ready()
@@ -376,3 +373,11 @@ def worker_of(operation: operator_pb2.Operation) -> int:
         if b"services.valuation.batch_worker" in command and own in command:
             return int(process.name)
     raise AssertionError("no worker runs")
+
+
+def is_running(process: int) -> bool:
+    """Whether a process runs; one that has ended and waits to be collected does not."""
+    try:
+        return bool(Path(f"/proc/{process}/cmdline").read_bytes())
+    except OSError:
+        return False

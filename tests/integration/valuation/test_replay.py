@@ -1,4 +1,4 @@
-"""A valuation recomputes to the same bytes, also after a restart and a change of champion."""
+"""A valuation recomputes to the same bytes, also after a restart; see test_models for champions."""
 
 import json
 import shutil
@@ -60,29 +60,6 @@ async def test_a_replay_matches_byte_for_byte_also_after_a_restart(desk: Desk) -
     await desk.restart()
     assert await desk.replay(desk.world.operator, valuation.name) == before
     assert json.loads(before.record)["request"]["valuation"] == valuation.name
-
-
-async def test_a_past_valuation_replays_under_another_champion(
-    desk: Desk, two_models: Path
-) -> None:
-    valuation = await valued(desk)
-    await desk.restart(models=two_models, champion="synthetic-1")
-    try:
-        replayed = await desk.replay(desk.world.operator, valuation.name)
-        assert replayed.outcome == pb.REPLAY_OUTCOME_MATCH
-        later = await valued(desk)
-        assert later.model == "models/synthetic-1"
-        assert later.grade == pb.GRADE_D
-        models = await desk.of(desk.world.operator).ListModels(pb.ListModelsRequest())
-        assert {model.name: model.state for model in models.models} == {
-            "models/synthetic-1": pb.MODEL_STATE_CHAMPION,
-            f"models/{CHAMPION}": pb.MODEL_STATE_RETIRED,
-        }
-        assert models.models[0].name == "models/synthetic-1"
-    finally:
-        await desk.restart()
-    with refused("MODEL_NOT_KEPT"):
-        await desk.replay(desk.world.operator, later.name)
 
 
 async def test_a_tampered_record_is_a_mismatch_that_names_the_place(desk: Desk) -> None:

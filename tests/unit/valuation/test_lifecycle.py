@@ -4,7 +4,8 @@ import pytest
 
 from services.kit.lifecycle import TransitionRefused
 from services.valuation.definition import DEFINITION
-from services.valuation.lifecycle import VALUATION
+from services.valuation.lifecycle import MODEL, VALUATION
+from services.valuation.model import ModelState
 from services.valuation.model import ValuationState as V
 
 # Domain page §3.2, written down a second time: what is not here must be refused.
@@ -32,4 +33,26 @@ def test_a_command_leads_where_the_domain_says_or_is_refused(state: V, command: 
 
 
 def test_every_event_of_the_table_is_declared() -> None:
-    assert {step.event for step in VALUATION.transitions if step.event} == set(DEFINITION.produces)
+    announced = {step.event for table in (VALUATION, MODEL) for step in table.transitions}
+    assert announced - {None} <= set(DEFINITION.produces)
+
+
+MODEL_STEPS = {
+    (ModelState.TRAINED, "validate"): ModelState.VALIDATED,
+    (ModelState.VALIDATED, "approve"): ModelState.APPROVED,
+    (ModelState.APPROVED, "promote"): ModelState.CHAMPION,
+    (ModelState.CHAMPION, "retire"): ModelState.RETIRED,
+    (ModelState.CHAMPION, "roll_back"): ModelState.ROLLED_BACK,
+    (ModelState.RETIRED, "reinstate"): ModelState.CHAMPION,
+}
+
+
+@pytest.mark.parametrize("state", list(ModelState))
+@pytest.mark.parametrize("command", sorted(MODEL.commands))
+def test_a_model_moves_as_the_domain_says_or_is_refused(state: ModelState, command: str) -> None:
+    target = MODEL_STEPS.get((state, command))
+    if target is not None:
+        assert MODEL.next(state, command, subject="models/x").target is target
+        return
+    with pytest.raises(TransitionRefused):
+        MODEL.next(state, command, subject="models/x")
