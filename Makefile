@@ -5,7 +5,7 @@ VENV := .venv/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up status down token call logs replay test bench load seed fuzz lint proto
+.PHONY: help setup demo up status down token call logs replay test bench load seed faults fuzz lint proto
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ load: setup ## load a stack of its own and prove it: make load SCENARIO=s7 USERS
 
 seed: setup ## make machines, parties and accounts: make seed SIZE=small (medium, large, a number)
 	@$(VENV)/python -m loadtests seed --size "$(or $(SIZE),small)" $(if $(STACK),--stack $(STACK))
+
+faults: setup ## break a stack under load and hold it to account (SEED=0 ROUNDS=20)
+	@$(VENV)/python -m loadtests.faults --seed $(or $(SEED),0) --rounds $(or $(ROUNDS),20)
 
 fuzz: setup ## send 10,000 generated requests to every rpc (EACH=50000, SEED=7)
 	@IRONLOOP_FUZZ=$(or $(EACH),10000) $(if $(SEED),IRONLOOP_FUZZ_SEED=$(SEED)) \
