@@ -161,6 +161,9 @@ def _configure(
         "auto.create.topics.enable": "false",
         "num.partitions": str(PARTITIONS),
         "group.initial.rebalance.delay.ms": "0",
+        # A broker that was killed is taken back once its former session is over; 9 s otherwise.
+        "broker.session.timeout.ms": "3000",
+        "broker.heartbeat.interval.ms": "500",
         # One node keeps one copy of Kafka's own topics.
         "offsets.topic.replication.factor": "1",
         "offsets.topic.num.partitions": "3",
