@@ -57,7 +57,7 @@ async def strike(
         fires_within_s: How long a wire's trouble waits for something to harm.
     """
     if fault.target in LINKS:
-        wires = _wires_of(stack, fault.target, leader)
+        wires = _wires_of(stack, fault.target)
         return await _trouble(wires, fault, rng, fires_within_s)
     if fault.kind == DISK:
         return await _fill_disk(stack, fault, rng)
@@ -148,12 +148,11 @@ def _touched(troubles: Sequence[Trouble]) -> int:
     return sum(trouble.touched for trouble in troubles)
 
 
-def _wires_of(stack: Stack, link: str, leader: str) -> list[Wire]:
-    if link == "client-service":
-        return [stack.wires["client", replica] for replica in REPLICAS]
-    if link == "service-kafka":
-        return [stack.wires[leader, "kafka"]]
+def _wires_of(stack: Stack, link: str) -> list[Wire]:
+    """Return the wires of a link: of both replicas, since either may come to do the work."""
     caller, _, callee = link.partition("-")
+    if callee == "service":
+        return [stack.wires[caller, replica] for replica in REPLICAS]
     callers = REPLICAS if caller == "service" else (CONSUMER,)
     return [stack.wires[name, callee] for name in callers]
 
