@@ -13,6 +13,9 @@ from infra.bench.load import Metadata
 
 SERVICE = "/ironloop.settlement.v1.SettlementService"
 ANSWERED_WITHIN_S = 60.0
+RETRY_S = 0.05
+# A server with as many calls as it takes ends further ones with CANCELLED.
+_TURNED_AWAY = frozenset({grpc.StatusCode.CANCELLED, grpc.StatusCode.RESOURCE_EXHAUSTED})
 
 
 class Answers:
@@ -32,8 +35,12 @@ class Answers:
 
     @property
     def created(self) -> int:
-        """Return how many transfers are in the ledger by their answers."""
-        return self.codes[settlement_pb2.RESULT_CODE_CREATED]
+        """Return how many transfers are in the ledger by their answers.
+
+        EXISTS is the answer to one that was sent again; no id is ever used twice here.
+        """
+        exists = self.codes[settlement_pb2.RESULT_CODE_EXISTS]
+        return self.codes[settlement_pb2.RESULT_CODE_CREATED] + exists
 
     @property
     def refused(self) -> int:
@@ -73,6 +80,8 @@ async def at_pace(
 ) -> tuple[list[float], list[bytes]]:
     """Send requests at a steady pace, whether or not earlier ones are answered.
 
+    A request that the server turns away, because too much waits, is sent again as it is.
+
     Returns the milliseconds from the instant at which each should have been sent to its answer,
     and the answers.
     """
@@ -82,7 +91,15 @@ async def at_pace(
     started_s = time.perf_counter()
 
     async def one(request: bytes, intended_s: float) -> None:
-        answers.append(await call(request, metadata=metadata, timeout=ANSWERED_WITHIN_S))
+        while True:
+            try:
+                answer = await call(request, metadata=metadata, timeout=ANSWERED_WITHIN_S)
+                break
+            except grpc.aio.AioRpcError as error:
+                if error.code() not in _TURNED_AWAY:
+                    raise
+                await asyncio.sleep(RETRY_S)
+        answers.append(answer)
         took_ms.append((time.perf_counter() - intended_s) * 1000)
 
     under_way = []

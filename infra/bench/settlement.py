@@ -7,7 +7,7 @@ weighs on all of it; ratios are taken within a round. Every rate is held against
 import gc
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import grpc
 from rich.progress import Progress
@@ -93,6 +93,7 @@ async def measure(size: Size | None = None) -> list[Figure]:
                 for number in range(1, size.rounds + 1):
                     progress.update(task, advance=1, description=f"settlement: round {number}")
                     rounds.append(await _Round(lab, size, empty, served).run(*yardsticks))
+                    progress.console.print(f"round {number}: {_in_words(rounds[-1])}")
     return _figures(rounds)
 
 
@@ -134,6 +135,10 @@ def _figures(rounds: list[Round]) -> list[Figure]:
         plain("unary", "transfers/s", "unary"),
         plain("relay", "transfers/s", "relayed"),
     ]
+
+
+def _in_words(measured: Round) -> str:
+    return ", ".join(f"{name} {value:,.0f}" for name, value in asdict(measured).items())
 
 
 class _Round:
