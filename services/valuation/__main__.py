@@ -1,7 +1,8 @@
-"""Run the valuation service: `python -m services.valuation`."""
+"""Run the valuation service, or export its labels: `python -m services.valuation [command]`."""
 
 from services.kit.process import run
 from services.valuation.definition import DEFINITION
+from services.valuation.label_export import EXPORT_LABELS
 
 if __name__ == "__main__":
-    run(DEFINITION)
+    run(DEFINITION, [EXPORT_LABELS])

@@ -3,6 +3,8 @@
 import asyncio
 
 import grpc
+from ironloop.marketplace.v1 import marketplace_events_pb2
+from ironloop.procurement.v1 import procurement_events_pb2
 from ironloop.valuation.v1 import (
     models_pb2,
     models_pb2_grpc,
@@ -16,12 +18,13 @@ from ml.residual_value.comparable_sales import ComparablesRefused
 from ml.residual_value.model import ModelRefused
 from services.kit.runtime import Runtime
 from services.kit.service import Room, ServiceDefinition
-from services.valuation import handlers
+from services.valuation import handlers, label_handlers
 from services.valuation.batch_runner import BatchRunner
 from services.valuation.errors import ModelNotKept, ModelNotOurs
 from services.valuation.events import PRODUCES
 from services.valuation.indices import IndicesRefused
 from services.valuation.insights import load_insights
+from services.valuation.label_handlers import LabelMaker
 from services.valuation.model_handlers import ChampionWatch, RegistryRefused, open_registry
 from services.valuation.model_rpc import ModelRpc
 from services.valuation.policy import PolicyRefused
@@ -64,7 +67,8 @@ async def assemble(runtime: Runtime) -> Room:
         )
 
     watch = ChampionWatch(runtime.database, registry)
-    return Room(register, background=(runner.run, sealer.run, watch.run))
+    labels = LabelMaker(runtime, registry)
+    return Room(register, background=(runner.run, sealer.run, watch.run, labels.run))
 
 
 DEFINITION = ServiceDefinition(
@@ -77,5 +81,10 @@ DEFINITION = ServiceDefinition(
     ],
     assemble=assemble,
     produces=PRODUCES,
+    consumes={
+        procurement_events_pb2.OrderSettled: label_handlers.record_sale,
+        marketplace_events_pb2.ConsentGranted: label_handlers.note_consent,
+        marketplace_events_pb2.ConsentRevoked: label_handlers.note_revocation,
+    },
     timers={handlers.EXPIRY_TIMER: handlers.expire_valuation},
 )

@@ -13,6 +13,7 @@ PRODUCES = (
     valuation_events_pb2.ValuationRevoked,
     valuation_events_pb2.BatchValued,
     valuation_events_pb2.ModelPromoted,
+    valuation_events_pb2.DriftAlarm,
 )
 
 

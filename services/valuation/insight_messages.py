@@ -9,8 +9,9 @@ from ironloop.valuation.v1 import explanations_pb2
 from services.kit import wire
 from services.kit.ids import name
 from services.valuation.comparables import Comparable
+from services.valuation.drift_model import MonthLevel
 from services.valuation.explanation import Explanation, ValueBasis
-from services.valuation.indices import IndexPoint
+from services.valuation.indices import SCALE, IndexPoint
 
 pb = explanations_pb2
 
@@ -79,4 +80,16 @@ def index_points(points: Sequence[IndexPoint]) -> list[pb.IndexPoint]:
             ),
         )
         for point in points
+    ]
+
+
+def nowcast_points(levels: Sequence[MonthLevel]) -> list[pb.IndexPoint]:
+    """Return the months after a model's window as the contract shows them."""
+    return [
+        pb.IndexPoint(
+            month=wire.date(level.month),
+            value=wire.decimal(Decimal(level.log_level).exp().quantize(SCALE)),
+            standard_error=wire.decimal(Decimal(level.standard_error).quantize(SCALE)),
+        )
+        for level in levels
     ]

@@ -7,12 +7,14 @@ from typing import Any
 
 from ironloop.valuation.v1 import explanations_pb2
 
+from ml.residual_value.model import ResidualValueModel
 from services.kit.errors import NotFound
 from services.kit.ids import parse_name
 from services.kit.paging import Pages
 from services.kit.principals import principal
 from services.kit.runtime import Runtime
-from services.valuation import insight_messages, past_handlers
+from services.valuation import insight_messages, label_store, past_handlers
+from services.valuation.drift_model import MonthLevel, month_levels
 from services.valuation.insights import Insights
 from services.valuation.model import Valuation
 from services.valuation.registry import Registry
@@ -79,8 +81,19 @@ class InsightRpc:
             product_group=request.product_group,
             model=f"models/{model.version}",
             points=insight_messages.index_points(points),
+            nowcast=insight_messages.nowcast_points(await self._nowcast(model, request)),
             note=note,
         )
+
+    async def _nowcast(
+        self, model: ResidualValueModel, request: pb.GetIndexSeriesRequest
+    ) -> list[MonthLevel]:
+        """Return how the sales after a model's window stand to what it said of them."""
+        async with self._runtime.database.read() as connection:
+            labels = await label_store.list_labels(
+                connection, since=model.window_end, group=request.product_group or None
+            )
+        return month_levels([label for label in labels if label.model == model.version])
 
     async def _valuation(self, resource: str) -> Valuation:
         return await past_handlers.get_valuation(

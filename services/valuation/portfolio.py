@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.residual_value.features import FEATURES, HOURS_MAX, fractional_year, vector
+from ml.residual_value.features import HOURS_MAX, fractional_year, vector
 from services.valuation.adjustments import CONDITION_GRADES
 from services.valuation.appraisal import CONTEXT, Valuer
 from services.valuation.errors import ClassUnknown, ReplacementCostNeeded
@@ -30,7 +30,6 @@ COST_FEN_MAX = 10**13  # a hundred milliard yuan; a float holds every fen of it
 BUILD_YEAR_MIN = 1920
 YEAR_UNKNOWN = (0, 1000)  # what data write where nobody knew
 QUANTILE_COUNT = 5
-AGE, HOURS = FEATURES.index("age_years"), FEATURES.index("hours_meter")
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -235,7 +234,9 @@ class PortfolioValuer:
         own = places[good]
         kinds = self._kinds
         features = np.array([kind.features for kind in kinds if kind.features])[_dense(kinds)[own]]
-        features[:, AGE], features[:, HOURS] = kept.age, np.minimum(kept.hours, HOURS_MAX)
+        names = self._valuer.model.features
+        features[:, names.index("age_years")] = kept.age
+        features[:, names.index("hours_meter")] = np.minimum(kept.hours, HOURS_MAX)
         quantiles = np.round(
             self._valuer.model.log_quantiles(features, [kinds[place].group for place in own]), 9
         )

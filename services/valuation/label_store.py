@@ -1,0 +1,206 @@
+"""All SQL of labels (sale prices), consents to them, and drift."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from services.kit.connection import Connection, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """A machine's sale as its order tells it.
+
+    Attributes:
+        hours_meter: At the time of the sale; None: not known.
+    """
+
+    order: str
+    machine: str
+    seller: str
+    sold_on: date
+    price_fen: int
+    hours_meter: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A sale with its machine's facts and what the model said of it.
+
+    Attributes:
+        specification: As a record keeps it.
+        log_error: ln(predicted ÷ paid) of the FMV median.
+        features: The watched features by name.
+    """
+
+    sale: Sale
+    specification: Mapping[str, Any]
+    product_group: str
+    model: str
+    fmv_fen: tuple[int, ...]
+    log_error: float
+    features: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The alarm of a product group."""
+
+    segment: str
+    level: int
+    event_sequence: int
+
+
+async def set_consent(connection: Connection, consent: str, party: str, *, is_active: bool) -> None:
+    """Keep whether a consent holds."""
+    await connection.execute(
+        """
+        insert into consent (consent, party, is_active) values ($1, $2, $3)
+        on conflict (consent) do update set is_active = excluded.is_active
+        """,
+        consent,
+        party,
+        is_active,
+    )
+
+
+async def active_consent(connection: Connection, party: str) -> str:
+    """Return a party's consent, or "" where it gives none."""
+    consent: str | None = await connection.fetchval(
+        "select consent from consent where party = $1 and is_active limit 1", party
+    )
+    return consent or ""
+
+
+async def insert_sale(connection: Connection, sale: Sale, *, at: datetime) -> None:
+    """Record a sale, once."""
+    await connection.execute(
+        """
+        insert into label
+            (order_name, machine, state, seller, sold_on, price_fen, hours_meter, record_time)
+        values ($1, $2, 'RECORDED', $3, $4, $5, $6, $7) on conflict do nothing
+        """,
+        sale.order,
+        sale.machine,
+        sale.seller,
+        sale.sold_on,
+        sale.price_fen,
+        sale.hours_meter,
+        at,
+    )
+
+
+async def list_recorded(connection: Connection, *, until: datetime, limit: int) -> list[Sale]:
+    """Return the sales recorded until an instant that are no labels yet, the oldest first."""
+    rows = await connection.fetch(
+        """
+        select * from label where state = 'RECORDED' and record_time <= $1
+        order by record_time limit $2
+        """,
+        until,
+        limit,
+    )
+    return [_sale(row) for row in rows]
+
+
+async def withhold(connection: Connection, sale: Sale) -> None:
+    """Forget the price of a sale that must not be a label."""
+    await connection.execute(
+        """
+        update label set state = 'WITHHELD', price_fen = null, hours_meter = null
+        where order_name = $1 and machine = $2 and state = 'RECORDED'
+        """,
+        sale.order,
+        sale.machine,
+    )
+
+
+async def complete(connection: Connection, label: Label, *, consent: str) -> None:
+    """Make a recorded sale a label."""
+    await connection.execute(
+        """
+        update label set state = 'LABEL', consent = $3, specification = $4, product_group = $5,
+            model = $6, fmv_fen = $7, log_error = $8, features = $9
+        where order_name = $1 and machine = $2 and state = 'RECORDED'
+        """,
+        label.sale.order,
+        label.sale.machine,
+        consent,
+        dict(label.specification),
+        label.product_group,
+        label.model,
+        list(label.fmv_fen),
+        label.log_error,
+        dict(label.features),
+    )
+
+
+async def list_labels(
+    connection: Connection, *, since: date, group: str | None = None
+) -> list[Label]:
+    """Return the labels of sales on a day or later, the oldest first."""
+    rows = await connection.fetch(
+        """
+        select * from label
+        where state = 'LABEL' and sold_on >= $1 and ($2::text is null or product_group = $2)
+        order by sold_on, order_name, machine
+        """,
+        since,
+        group,
+    )
+    return [
+        Label(
+            _sale(row),
+            row["specification"],
+            row["product_group"],
+            row["model"],
+            tuple(row["fmv_fen"]),
+            row["log_error"],
+            row["features"],
+        )
+        for row in rows
+    ]
+
+
+async def lock_segment(connection: Connection, segment: str, *, at: datetime) -> Segment:
+    """Return a segment's alarm, locked for change."""
+    row = await connection.fetchrow(
+        """
+        insert into drift_segment (segment, update_time) values ($1, $2)
+        on conflict (segment) do update set segment = excluded.segment returning *
+        """,
+        segment,
+        at,
+    )
+    assert row is not None
+    return Segment(row["segment"], row["level"], row["event_sequence"])
+
+
+async def update_segment(
+    connection: Connection, segment: Segment, *, findings: Sequence[str], at: datetime
+) -> None:
+    """Write a locked segment's alarm."""
+    await connection.execute(
+        """
+        update drift_segment set level = $2, event_sequence = $3, findings = $4, update_time = $5
+        where segment = $1
+        """,
+        segment.segment,
+        segment.level,
+        segment.event_sequence,
+        list(findings),
+        at,
+    )
+
+
+def _sale(row: Row) -> Sale:
+    return Sale(
+        order=row["order_name"],
+        machine=row["machine"],
+        seller=row["seller"],
+        sold_on=row["sold_on"],
+        price_fen=row["price_fen"],
+        hours_meter=row["hours_meter"],
+    )

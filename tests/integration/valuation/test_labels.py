@@ -1,0 +1,113 @@
+"""Settled orders become labels with the seller's consent, and drifted ones raise the alarm."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from ironloop.marketplace.v1 import consents_pb2, marketplace_events_pb2
+from ironloop.procurement.v1 import procurement_events_pb2
+from ironloop.valuation.v1 import explanations_pb2, valuation_events_pb2
+
+from infra.local.client import Actor
+from services.kit import wire
+from services.valuation import label_handlers
+from services.valuation.label_handlers import LabelMaker
+from services.valuation.registry import load_registry
+from tests.integration.valuation.desk import Desk, fen
+
+LABEL = consents_pb2.CONSENT_PURPOSE_SALE_PRICE_LABEL
+
+
+async def settle(desk: Desk, seller: Actor, machine: str, price_fen: int) -> str:
+    """Let valuation hear that a machine was sold; return the order."""
+    runtime = desk.world.running["valuation"].runtime
+    order = f"orders/{uuid4()}"
+    event = procurement_events_pb2.OrderSettled(
+        order=order,
+        seller=seller.party,
+        machines=[procurement_events_pb2.SoldMachine(machine=machine, price=wire.money(price_fen))],
+        sold_on=wire.date(runtime.clock.today()),
+    )
+    await runtime.database.run(lambda tx: label_handlers.record_sale(tx, event))
+    # An event that is delivered twice records nothing more.
+    await runtime.database.run(lambda tx: label_handlers.record_sale(tx, event))
+    return order
+
+
+async def consent(desk: Desk, seller: Actor, *, revoked: bool = False) -> None:
+    runtime = desk.world.running["valuation"].runtime
+    facts: dict[str, Any] = {
+        "consent": f"consents/of-{seller.party}",
+        "party": seller.party,
+        "purpose": LABEL,
+    }
+    if revoked:
+        gone = marketplace_events_pb2.ConsentRevoked(**facts)
+        await runtime.database.run(lambda tx: label_handlers.note_revocation(tx, gone))
+    else:
+        given = marketplace_events_pb2.ConsentGranted(**facts)
+        await runtime.database.run(lambda tx: label_handlers.note_consent(tx, given))
+
+
+async def make_labels(desk: Desk) -> None:
+    runtime = desk.world.running["valuation"].runtime
+    registry = load_registry(runtime.settings)  # type: ignore[arg-type]
+    maker = LabelMaker(runtime, registry, settle=timedelta(0))
+    while await maker.make_some():
+        pass
+
+
+async def label_of(desk: Desk, order: str) -> Any:
+    async with desk.world.running["valuation"].runtime.database.read() as connection:
+        return await connection.fetchrow("select * from label where order_name = $1", order)
+
+
+async def alarms(desk: Desk) -> list[valuation_events_pb2.DriftAlarm]:
+    async with desk.world.running["valuation"].runtime.database.read() as connection:
+        rows = await connection.fetch(
+            "select payload from outbox where headers->>'ce_type' like '%DriftAlarm' order by seq"
+        )
+    return [valuation_events_pb2.DriftAlarm.FromString(row["payload"]) for row in rows]
+
+
+async def test_a_sale_is_a_label_with_consent_and_forgotten_without(desk: Desk) -> None:
+    willing, silent, former = [await desk.world.party("SELLER") for _ in range(3)]
+    await consent(desk, willing)
+    await consent(desk, former)
+    await consent(desk, former, revoked=True)
+    orders = [
+        await settle(desk, seller, await desk.machine(seller), 700_000_00)
+        for seller in (willing, silent, former)
+    ]
+    await make_labels(desk)
+    label, *withheld = [await label_of(desk, order) for order in orders]
+    assert (label["state"], label["price_fen"]) == ("LABEL", 700_000_00)
+    assert label["consent"] == f"consents/of-{willing.party}"
+    assert label["specification"]["model"] == "SY215C"
+    for row in withheld:
+        assert (row["state"], row["price_fen"], row["consent"]) == ("WITHHELD", None, "")
+
+
+async def test_a_drifted_month_raises_the_alarm_once_and_shows_in_the_nowcast(desk: Desk) -> None:
+    seller = await desk.world.party("SELLER")
+    await consent(desk, seller)
+    machine = await desk.machine(seller)
+    valued = await desk.value(seller, machine)
+    paid = round(fen(valued.fmv.q50) * 1.3)
+    for _ in range(32):
+        await settle(desk, seller, machine, paid)
+    await make_labels(desk)
+    by_segment = {alarm.segment: alarm for alarm in await alarms(desk)}
+    alarm = by_segment["TEX"]
+    assert (alarm.level, alarm.sequence) == (2, 1)
+    assert alarm.equipment_classes == ["HYDRAULIC_EXCAVATOR"]
+    assert alarm.findings[0].startswith("bias -0.2")
+    assert by_segment["ALL"].level == 1
+    await settle(desk, seller, machine, paid)
+    await make_labels(desk)
+    assert len([one for one in await alarms(desk) if one.segment == "TEX"]) == 1
+    series = await desk.of(seller).GetIndexSeries(
+        explanations_pb2.GetIndexSeriesRequest(product_group="TEX")
+    )
+    (point,) = series.nowcast
+    assert 1.2 < float(point.value.value) < 1.35
