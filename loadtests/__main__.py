@@ -23,8 +23,8 @@ def main() -> int:
     # Imported here: they read the state's folder when they are imported.
     from infra.local.business_time import NotAtRest  # noqa: PLC0415
     from infra.local.processes import StartFailed  # noqa: PLC0415
+    from loadtests.generator import LoadFailed  # noqa: PLC0415
     from loadtests.plan import NotLocal  # noqa: PLC0415
-    from loadtests.run import LoadFailed  # noqa: PLC0415
 
     try:
         return _seed(arguments) if arguments.command == "seed" else _load(arguments)

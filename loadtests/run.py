@@ -3,15 +3,11 @@
 import asyncio
 import fcntl
 import json
-import os
 import shutil
-import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
@@ -25,6 +21,7 @@ from infra.local.stack import bring_up, is_up, running_stack, take_down
 from infra.local.state import Stack
 from loadtests import report
 from loadtests.checker import Checker, Verdict, holds
+from loadtests.generator import LoadFailed, generate
 from loadtests.people import People
 from loadtests.plan import Plan, check_local
 from loadtests.prepare import Stage
@@ -33,8 +30,6 @@ from loadtests.seed import Seeded, seed
 from loadtests.watch import OUTAGE_S_MAX, Watched, sample, watching
 
 RUN_LOCK = paths.STATE.with_suffix(".lock")  # beside the state's folder
-WEB_PORT = 8089
-OVERTIME_S = 180.0  # a load that has not ended by itself so long after its time is ended
 REST_WITHIN_S = 180.0
 REST_POLL_S = 0.2
 
@@ -58,10 +53,6 @@ class Wanted:
     has_web: bool
     uses_running: bool
     keeps: bool
-
-
-class LoadFailed(Exception):
-    """The load did not come about; the message says why."""
 
 
 async def run_load(wanted: Wanted) -> int:
@@ -114,16 +105,11 @@ async def _load(stack: Stack, wanted: Wanted, console: Console) -> int:
         addresses=stack.addresses.services,
         facts=facts,
     )
-    plan_file = folder / "plan.json"
-    plan.write(plan_file)
     console.print(f"[bold]{scenario.title}[/bold]: {wanted.users} users, {wanted.duration_s:.0f} s")
     outage_s = min(OUTAGE_S_MAX, wanted.duration_s / 3) if scenario.has_outage else 0.0
-    try:
-        async with watching(stack, outage_s=outage_s, outage_at_s=wanted.duration_s / 4) as watched:
-            await _generate(plan, wanted)
-            recovery_s = await _until_at_rest(stack, watched)
-    finally:
-        plan_file.unlink()  # tokens are in it
+    async with watching(stack, outage_s=outage_s, outage_at_s=wanted.duration_s / 4) as watched:
+        await generate(plan, has_web=wanted.has_web)
+        recovery_s = await _until_at_rest(stack, watched)
     console.print("proving …")
     verdicts = await Checker(stack, folder, watched).run()
     measured = json.loads((folder / "measured.json").read_text())
@@ -149,49 +135,6 @@ async def _prepare(stack: Stack, wanted: Wanted) -> dict[str, object]:
         return facts
     finally:
         await addresses.close()
-
-
-async def _generate(plan: Plan, wanted: Wanted) -> None:
-    """Let locust make the load in a process of its own.
-
-    Raises:
-        LoadFailed: It ended with an error, or not in time.
-    """
-    if wanted.has_web:
-        shown = ["--web-host=127.0.0.1", f"--web-port={WEB_PORT}", "--autostart", "--autoquit=5"]
-        print(f"locust's page: http://127.0.0.1:{WEB_PORT}", flush=True)
-    else:
-        shown = ["--headless", "--only-summary"]
-    log = Path(plan.folder) / "locust.log"
-    with log.open("wb") as output:
-        locust = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "locust",
-            f"--locustfile={paths.ROOT / 'loadtests' / 'locustfile.py'}",
-            "--stop-timeout=60",
-            "--exit-code-on-error=0",
-            *shown,
-            cwd=paths.ROOT,
-            env=os.environ
-            | {
-                "IRONLOOP_LOAD_PLAN": str(Path(plan.folder) / "plan.json"),
-                "PYTHONPATH": str(paths.ROOT),
-            },
-            stdout=output,
-            stderr=output,
-        )
-        try:
-            await asyncio.wait_for(locust.wait(), plan.duration_s + OVERTIME_S)
-        except TimeoutError:
-            raise LoadFailed(f"the load did not end by itself; see {log}") from None
-        finally:
-            if locust.returncode is None:
-                locust.send_signal(signal.SIGTERM)
-                await locust.wait()
-    if locust.returncode != 0 or not (Path(plan.folder) / "measured.json").exists():
-        last = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-        raise LoadFailed(f"locust ended with {locust.returncode}:\n{last}")
 
 
 async def _until_at_rest(stack: Stack, watched: Watched) -> float:
