@@ -1,7 +1,5 @@
 """Calls to the other services; never made inside a transaction."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -15,63 +13,23 @@ from ironloop.settlement.v1 import settlement_pb2, settlement_pb2_grpc
 from ironloop.valuation.v1 import valuation_pb2, valuation_pb2_grpc
 
 from services.finance.draw_model import Draw
-from services.finance.errors import InsufficientFunds, TransferNotFound, TransferRefused
+from services.finance.errors import TransferNotFound
 from services.finance.offer_model import Appraisal, MachineFacts
 from services.finance.receivable_model import Factoring
 from services.kit import wire
-from services.kit.errors import DomainError, Unavailable
+from services.kit.postings import account_name
 from services.kit.runtime import Runtime
-
-# Results of a transfer that say that the money has moved, now or at an earlier try.
-_MOVED = frozenset({settlement_pb2.RESULT_CODE_CREATED, settlement_pb2.RESULT_CODE_EXISTS})
-
-
-@dataclass(frozen=True, slots=True)
-class Leg:
-    """One transfer of a posting; `payer` is named where its wallet does not hold the amount."""
-
-    id: UUID
-    payer: str
-    debit_account: int
-    credit_account: int
-    amount_fen: int
-    code: settlement_pb2.TransferCode.ValueType
-    purpose: str
-    memo: str
+from services.kit.sagas import Saga
 
 
 @dataclass(frozen=True, slots=True)
 class PostedTransfer:
     """A transfer as settlement keeps it."""
 
-    credit_account: int
+    credit_account: str
     amount_fen: int
     purpose: str
     posted_at: datetime
-
-
-class NotUndoable(Unavailable):
-    """A peer refused what can no longer be taken back: it is tried until it succeeds."""
-
-    reason = "PEER_REFUSED_AFTER_PAYMENT"
-
-    def __init__(self, refusal: DomainError) -> None:
-        super().__init__(f"after the money has moved: {refusal.message}")
-
-
-@asynccontextmanager
-async def after_payment() -> AsyncIterator[None]:
-    """Let no refusal of a peer's turn a saga round whose money has moved.
-
-    Raises:
-        NotUndoable: The peer refused; the step is tried again and reported as stuck.
-    """
-    try:
-        yield
-    except DomainError as refusal:
-        if not refusal.is_definite:
-            raise
-        raise NotUndoable(refusal) from refusal
 
 
 async def require_party(runtime: Runtime, party: str) -> None:
@@ -127,13 +85,17 @@ async def register_lien(
     return lien.name
 
 
-async def release_lien(runtime: Runtime, *, request_id: str, lien: str, actor: str) -> None:
-    """Release a lien; one that is released stays so."""
+async def release_lien(runtime: Runtime, saga: Saga, lien: str) -> None:
+    """Release a lien, until it is done; one that is released stays so.
+
+    It is done in finance's own name: a saga may outlive its user's account.
+    """
     stub = runtime.peers.stub("marketplace", machines_pb2_grpc.MachineServiceStub)
     await runtime.peers.call(
         stub.ReleaseLien,
-        machines_pb2.ReleaseLienRequest(request_id=request_id, name=lien),
-        on_behalf_of=actor,
+        machines_pb2.ReleaseLienRequest(
+            request_id=saga.retry_request_id(f"release/{lien}"), name=lien
+        ),
     )
 
 
@@ -192,63 +154,6 @@ async def flv_q10_curve(
     return [_fen(point.flv.q10) for point in sorted(curve.points, key=lambda p: p.month)]
 
 
-async def ensure_wallets(runtime: Runtime, *parties: str) -> list[int]:
-    """Return the account number of each party's wallet, opened where it has none."""
-    stub = runtime.peers.stub("settlement", settlement_pb2_grpc.SettlementServiceStub)
-    opened = await runtime.peers.call(
-        stub.CreateAccounts,
-        settlement_pb2.CreateAccountsRequest(
-            accounts=[
-                settlement_pb2.NewAccount(kind=settlement_pb2.ACCOUNT_KIND_WALLET, owner=party)
-                for party in parties
-            ]
-        ),
-    )
-    return [account.number for account in opened.accounts]
-
-
-async def post(runtime: Runtime, txn: UUID, legs: Sequence[Leg]) -> None:
-    """Post legs as one linked chain: all of them move, or none.
-
-    Raises:
-        InsufficientFunds: A wallet does not hold its leg's amount; nothing moved.
-        TransferRefused: Settlement refused for another cause; nothing moved.
-    """
-    stub = runtime.peers.stub("settlement", settlement_pb2_grpc.SettlementServiceStub)
-    last = len(legs) - 1
-    answer = await runtime.peers.call(
-        stub.PostTransfers,
-        settlement_pb2.PostTransfersRequest(
-            transfers=[
-                settlement_pb2.Transfer(
-                    id=str(leg.id),
-                    txn=str(txn),
-                    debit_account=leg.debit_account,
-                    credit_account=leg.credit_account,
-                    amount_fen=leg.amount_fen,
-                    kind=settlement_pb2.TRANSFER_KIND_POSTED,
-                    linked=place < last,
-                    code=leg.code,
-                    purpose=leg.purpose,
-                    memo=leg.memo,
-                )
-                for place, leg in enumerate(legs)
-            ]
-        ),
-    )
-    refused = [
-        (leg, result)
-        for leg, result in zip(legs, answer.results, strict=True)
-        if result.code not in _MOVED
-    ]
-    # The leg that failed has a result of its own; the others of its chain only say that it did.
-    refused.sort(key=lambda pair: pair[1].code == settlement_pb2.RESULT_CODE_LINKED_EVENT_FAILED)
-    for leg, result in refused:
-        if result.code == settlement_pb2.RESULT_CODE_EXCEEDS_CREDITS:
-            raise InsufficientFunds(leg.payer, leg.amount_fen)
-        raise TransferRefused(str(leg.id), settlement_pb2.ResultCode.Name(result.code))
-
-
 async def get_transfer(runtime: Runtime, transfer_id: str) -> PostedTransfer:
     """Return a transfer that has moved money.
 
@@ -265,30 +170,12 @@ async def get_transfer(runtime: Runtime, transfer_id: str) -> PostedTransfer:
             settlement_pb2.TRANSFER_KIND_POST_PENDING,
         ):
             return PostedTransfer(
-                credit_account=posted.transfer.credit_account,
+                credit_account=account_name(posted.transfer.credit_account),
                 amount_fen=posted.transfer.amount_fen,
                 purpose=posted.transfer.purpose,
                 posted_at=posted.event_time.ToDatetime(tzinfo=runtime.clock.now().tzinfo),
             )
     raise TransferNotFound(transfer_id)
-
-
-async def first_untried(runtime: Runtime, ids: Sequence[UUID]) -> UUID:
-    """Return the first transfer id that settlement has not refused; refusals are stored for good.
-
-    Raises:
-        Unavailable: It has refused them all.
-    """
-    stub = runtime.peers.stub("settlement", settlement_pb2_grpc.SettlementServiceStub)
-    known = await runtime.peers.call(
-        stub.LookupTransfers,
-        settlement_pb2.LookupTransfersRequest(ids=[str(transfer_id) for transfer_id in ids]),
-    )
-    refused = {refusal.id for refusal in known.refusals}
-    for transfer_id in ids:
-        if str(transfer_id) not in refused:
-            return transfer_id
-    raise Unavailable(f"settlement has refused {len(ids)} attempts")
 
 
 async def assign_instalments(

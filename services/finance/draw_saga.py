@@ -11,6 +11,7 @@ from services.finance import clients, draw_handlers, draw_store, messages
 from services.finance.errors import LienFound, TitleMoved, ValuationNotIssued
 from services.finance.money_legs import payout_leg, posting_id
 from services.kit.errors import DomainError
+from services.kit.postings import open_wallets, post
 from services.kit.runtime import Runtime
 from services.kit.sagas import Facts, Saga, SagaKind, Step
 from services.kit.transaction import Transaction
@@ -71,22 +72,15 @@ async def _note_lien(tx: Transaction, saga: Saga) -> None:
 
 
 async def _release(runtime: Runtime, saga: Saga) -> None:
-    await clients.release_lien(
-        runtime,
-        request_id=saga.request_id("release"),
-        lien=saga.facts["lien"],
-        actor=saga.actor,
-    )
+    await clients.release_lien(runtime, saga, saga.facts["lien"])
 
 
 async def _pay(runtime: Runtime, saga: Saga) -> Facts:
     async with runtime.database.read() as connection:
         draw = await draw_store.get_draw(connection, _draw_id(saga))
-    funder_wallet, borrower_wallet = await clients.ensure_wallets(
-        runtime, draw.funder, draw.borrower
-    )
-    leg = payout_leg(saga, draw, funder_wallet=funder_wallet, borrower_wallet=borrower_wallet)
-    await clients.post(runtime, posting_id(saga), [leg])
+    wallets = await open_wallets(runtime.peers, [draw.funder, draw.borrower])
+    leg = payout_leg(saga, draw, wallets)
+    await post(runtime.peers, [leg], txn=posting_id(saga))
     return {"transfer_id": str(leg.id)}
 
 

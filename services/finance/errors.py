@@ -3,12 +3,8 @@
 from datetime import date, datetime
 from decimal import Decimal
 
+from services.kit.amounts import yuan
 from services.kit.errors import Aborted, AlreadyExists, InvalidArgument, PreconditionFailed
-
-
-def yuan(amount_fen: int) -> str:
-    """Return an amount as people read it, for example "462,400.00"."""
-    return f"{amount_fen / Decimal(100):,.2f}"
 
 
 class OverrideOutOfBounds(InvalidArgument):
@@ -205,26 +201,6 @@ class ShortfallBlocksDraws(PreconditionFailed):
             f"a draw on {facility} is in shortfall; cure it before another is made",
             subject=facility,
         )
-
-
-class InsufficientFunds(PreconditionFailed):
-    """A wallet does not hold what is to be paid."""
-
-    reason = "INSUFFICIENT_FUNDS"
-
-    def __init__(self, payer: str, amount_fen: int) -> None:
-        super().__init__(
-            f"the wallet of {payer} does not hold {yuan(amount_fen)} CNY", subject=payer
-        )
-
-
-class TransferRefused(PreconditionFailed):
-    """Settlement refused a transfer for another cause than missing funds."""
-
-    reason = "TRANSFER_REFUSED"
-
-    def __init__(self, transfer_id: str, result: str) -> None:
-        super().__init__(f"settlement refused the transfer {transfer_id}: {result}", result=result)
 
 
 class DrawNotOutstanding(PreconditionFailed):

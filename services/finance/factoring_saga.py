@@ -23,11 +23,13 @@ from services.finance.errors import ReceivableNotEligible
 from services.finance.factoring_handlers import RETURN
 from services.finance.money_legs import posting_id, price_leg, repayment_legs
 from services.finance.payment_model import PaymentKind, Repayment, quote, repay
+from services.finance.payment_saga import release_lien
 from services.finance.receivable_model import Factoring, FactoringState
 from services.kit.calendar import CHINA
 from services.kit.clock import business_date
 from services.kit.connection import Connection
 from services.kit.errors import DomainError
+from services.kit.postings import open_wallets, post
 from services.kit.runtime import Runtime
 from services.kit.sagas import Facts, Saga, SagaKind, Step
 from services.kit.transaction import Transaction
@@ -97,26 +99,18 @@ async def _pay(runtime: Runtime, saga: Saga) -> Facts:
     async with runtime.database.read() as connection:
         factoring = await _read(connection, saga)
         planned = await _plan(connection, saga, factoring)
-    wallets = await clients.ensure_wallets(runtime, factoring.funder, factoring.lessor)
-    legs = [
-        price_leg(
-            saga,
-            factoring.name,
-            factoring.price_fen,
-            funder=factoring.funder,
-            wallets=(wallets[0], wallets[1]),
-        )
-    ]
-    if planned is None:
-        await clients.post(runtime, posting_id(saga), legs)
-        return {"draw_repaid_fen": 0}
-    draw, plan = planned
-    [draw_wallet] = await clients.ensure_wallets(runtime, draw.funder)
-    legs += repayment_legs(
-        saga, draw, plan.paid, borrower_wallet=wallets[1], funder_wallet=draw_wallet
-    )
-    await clients.post(runtime, posting_id(saga), legs)
-    return {"draw_repaid_fen": plan.paid.total_fen}
+    parties = [factoring.funder, factoring.lessor]
+    if planned is not None:
+        parties.append(planned[0].funder)
+    wallets = await open_wallets(runtime.peers, parties)
+    legs = [price_leg(saga, factoring, wallets)]
+    repaid_fen = 0
+    if planned is not None:
+        draw, plan = planned
+        legs += repayment_legs(saga, draw, plan.paid, wallets)
+        repaid_fen = plan.paid.total_fen
+    await post(runtime.peers, legs, txn=posting_id(saga))
+    return {"draw_repaid_fen": repaid_fen}
 
 
 async def _note_funding(tx: Transaction, saga: Saga) -> None:
@@ -141,10 +135,7 @@ async def _release_lien(runtime: Runtime, saga: Saga) -> Facts:
             return {}
         draw = await draw_store.get_draw(connection, factoring.draw_id)
     if draw.state is DrawState.REPAID:
-        async with clients.after_payment():
-            await clients.release_lien(
-                runtime, request_id=saga.request_id("release"), lien=draw.lien, actor=saga.actor
-            )
+        await release_lien(runtime, saga, draw)
     return {}
 
 

@@ -1,26 +1,27 @@
 """The transfers of finance's flows (domain page, section 3.8)."""
 
+from collections.abc import Mapping
+from typing import TypeAlias
 from uuid import UUID
 
 from ironloop.settlement.v1 import settlement_pb2
 
-from services.finance.clients import Leg
 from services.finance.draw_model import Draw
+from services.finance.receivable_model import Factoring
 from services.finmath.allocation import Parts
-from services.kit.ids import fact_id
+from services.kit.postings import Leg
 from services.kit.sagas import Saga
 
-# Tried every few seconds while the funder's wallet lacks what it has just received.
-EXCESS_ATTEMPTS_MAX = 500
+Wallets: TypeAlias = Mapping[str, str]  # the account of each party
 
 
-def payout_leg(saga: Saga, draw: Draw, *, funder_wallet: int, borrower_wallet: int) -> Leg:
+def payout_leg(saga: Saga, draw: Draw, wallets: Wallets) -> Leg:
     """Return the leg that pays a draw out: funder to borrower."""
     return Leg(
         id=saga.fact_id("draw"),
         payer=draw.funder,
-        debit_account=funder_wallet,
-        credit_account=borrower_wallet,
+        debit=wallets[draw.funder],
+        credit=wallets[draw.borrower],
         amount_fen=draw.principal_fen,
         code=settlement_pb2.TRANSFER_CODE_DRAW,
         purpose=draw.name,
@@ -28,9 +29,7 @@ def payout_leg(saga: Saga, draw: Draw, *, funder_wallet: int, borrower_wallet: i
     )
 
 
-def repayment_legs(
-    saga: Saga, draw: Draw, paid: Parts, *, borrower_wallet: int, funder_wallet: int
-) -> list[Leg]:
+def repayment_legs(saga: Saga, draw: Draw, paid: Parts, wallets: Wallets) -> list[Leg]:
     """Return the legs that repay a draw, borrower to funder: penalty, interest, principal."""
     parts = [
         ("penalty", paid.penalty_fen, settlement_pb2.TRANSFER_CODE_DRAW_FEE),
@@ -41,35 +40,29 @@ def repayment_legs(
         Leg(
             id=saga.fact_id(part),
             payer=draw.borrower,
-            debit_account=borrower_wallet,
-            credit_account=funder_wallet,
+            debit=wallets[draw.borrower],
+            credit=wallets[draw.funder],
             amount_fen=amount_fen,
             code=code,
             purpose=draw.name,
             memo=f"{part} of a draw",
         )
         for part, amount_fen, code in parts
-        if amount_fen
     ]
 
 
-def excess_ids(saga: Saga) -> list[UUID]:
-    """Return the ids of the attempts to give an excess back, the first one first."""
-    return [
-        fact_id(saga.create_time, saga.name, "excess", attempt=attempt)
-        for attempt in range(1, EXCESS_ATTEMPTS_MAX + 1)
-    ]
+def excess_id(saga: Saga, attempt: int) -> UUID:
+    """Return the transfer's id of an attempt to give an excess back, counted from 1."""
+    return saga.fact_id("excess", attempt=attempt)
 
 
-def excess_leg(
-    transfer_id: UUID, draw: Draw, excess_fen: int, *, funder_wallet: int, borrower_wallet: int
-) -> Leg:
+def excess_leg(transfer_id: UUID, draw: Draw, excess_fen: int, wallets: Wallets) -> Leg:
     """Return the leg that gives back what was paid above a draw's debt."""
     return Leg(
         id=transfer_id,
         payer=draw.funder,
-        debit_account=funder_wallet,
-        credit_account=borrower_wallet,
+        debit=wallets[draw.funder],
+        credit=wallets[draw.borrower],
         amount_fen=excess_fen,
         code=settlement_pb2.TRANSFER_CODE_DRAW_REPAYMENT,
         purpose=draw.name,
@@ -77,19 +70,16 @@ def excess_leg(
     )
 
 
-def price_leg(
-    saga: Saga, factoring: str, price_fen: int, *, funder: str, wallets: tuple[int, int]
-) -> Leg:
+def price_leg(saga: Saga, factoring: Factoring, wallets: Wallets) -> Leg:
     """Return J4's first leg: funder to lessor, the price of sold instalments."""
-    funder_wallet, lessor_wallet = wallets
     return Leg(
         id=saga.fact_id("price"),
-        payer=funder,
-        debit_account=funder_wallet,
-        credit_account=lessor_wallet,
-        amount_fen=price_fen,
+        payer=factoring.funder,
+        debit=wallets[factoring.funder],
+        credit=wallets[factoring.lessor],
+        amount_fen=factoring.price_fen,
         code=settlement_pb2.TRANSFER_CODE_FACTORING,
-        purpose=factoring,
+        purpose=factoring.name,
         memo="price of sold instalments",
     )
 

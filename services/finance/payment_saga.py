@@ -6,18 +6,19 @@ from uuid import UUID
 from google.protobuf.message import Message
 
 from services.finance import clients, draw_store, messages, payment_handlers
-from services.finance.draw_model import DrawState
+from services.finance.draw_model import Draw, DrawState
 from services.finance.errors import TransferMismatch
 from services.finance.lifecycle import DRAW
-from services.finance.money_legs import excess_ids, excess_leg, posting_id, repayment_legs
+from services.finance.money_legs import excess_id, excess_leg, posting_id, repayment_legs
 from services.finance.payment_model import PaymentKind
 from services.finmath.allocation import Parts
 from services.kit.clock import business_date
 from services.kit.errors import DomainError, NotFound
 from services.kit.ids import name
+from services.kit.postings import first_unrefused, open_wallets, post
 from services.kit.principals import principal
 from services.kit.runtime import Runtime
-from services.kit.sagas import Facts, Saga, SagaKind, Step
+from services.kit.sagas import Facts, Saga, SagaKind, Step, until_done
 from services.kit.transaction import Transaction
 
 PAYMENT = "draw_payment"
@@ -78,18 +79,14 @@ async def begin_settlement(tx: Transaction, draw_id: UUID, *, transfer_id: str) 
 async def _pay(runtime: Runtime, saga: Saga) -> Facts:
     async with runtime.database.read() as connection:
         draw = await draw_store.get_draw(connection, _draw_id(saga))
-    borrower_wallet, funder_wallet = await clients.ensure_wallets(
-        runtime, draw.borrower, draw.funder
-    )
+    wallets = await open_wallets(runtime.peers, [draw.borrower, draw.funder])
     paid = Parts(
         penalty_fen=saga.facts["penalty_fen"],
         interest_fen=saga.facts["interest_fen"],
         principal_fen=saga.facts["principal_fen"],
     )
-    legs = repayment_legs(
-        saga, draw, paid, borrower_wallet=borrower_wallet, funder_wallet=funder_wallet
-    )
-    await clients.post(runtime, posting_id(saga), legs)
+    legs = repayment_legs(saga, draw, paid, wallets)
+    await post(runtime.peers, legs, txn=posting_id(saga))
     return {}
 
 
@@ -109,13 +106,14 @@ async def _verify(runtime: Runtime, saga: Saga) -> Facts:
         return {}
     transfer_id = saga.facts["transfer_id"]
     posted = await clients.get_transfer(runtime, transfer_id)
-    [wallet] = await clients.ensure_wallets(runtime, saga.facts["funder"])
+    funder = saga.facts["funder"]
+    wallet = (await open_wallets(runtime.peers, [funder]))[funder]
     if posted.credit_account != wallet:
         raise TransferMismatch(
             transfer_id,
             field="credit_account",
-            found=str(posted.credit_account),
-            expected=str(wallet),
+            found=posted.credit_account,
+            expected=wallet,
         )
     if posted.purpose != saga.subject:
         raise TransferMismatch(
@@ -143,15 +141,12 @@ async def _give_back(runtime: Runtime, saga: Saga) -> Facts:
         excess_fen = await draw_store.get_excess(connection, saga.facts["transfer_id"])
     if not excess_fen or saga.facts["is_done"]:
         return {}
-    funder_wallet, borrower_wallet = await clients.ensure_wallets(
-        runtime, draw.funder, draw.borrower
-    )
-    transfer_id = await clients.first_untried(runtime, excess_ids(saga))
-    leg = excess_leg(
-        transfer_id, draw, excess_fen, funder_wallet=funder_wallet, borrower_wallet=borrower_wallet
-    )
-    async with clients.after_payment():
-        await clients.post(runtime, transfer_id, [leg])
+    wallets = await open_wallets(runtime.peers, [draw.funder, draw.borrower])
+    attempt = await first_unrefused(runtime.peers, lambda attempt: [excess_id(saga, attempt)])
+    transfer_id = excess_id(saga, attempt)
+    leg = excess_leg(transfer_id, draw, excess_fen, wallets)
+    async with until_done(f"what was paid above {draw.name}"):
+        await post(runtime.peers, [leg], txn=transfer_id)
     return {}
 
 
@@ -160,11 +155,18 @@ async def _release_lien(runtime: Runtime, saga: Saga) -> Facts:
     async with runtime.database.read() as connection:
         draw = await draw_store.get_draw(connection, _draw_id(saga))
     if draw.state is DrawState.REPAID:
-        async with clients.after_payment():
-            await clients.release_lien(
-                runtime, request_id=saga.request_id("release"), lien=draw.lien, actor=saga.actor
-            )
+        await release_lien(runtime, saga, draw)
     return {}
+
+
+async def release_lien(runtime: Runtime, saga: Saga, draw: Draw) -> None:
+    """Release the lien of a draw that is paid back, until it is done.
+
+    Raises:
+        HeldUp: Marketplace refused.
+    """
+    async with until_done(f"release of {draw.lien}"):
+        await clients.release_lien(runtime, saga, draw.lien)
 
 
 async def _let_go(tx: Transaction, saga: Saga) -> None:

@@ -30,7 +30,8 @@ from services.finmath.day_count import DayCount
 from services.kit import wire
 from services.kit.connection import Connection
 from services.kit.errors import InvalidArgument, NotFound
-from services.kit.ids import name, parse_name
+from services.kit.ids import parse_name
+from services.kit.postings import open_wallets
 from services.kit.principals import principal
 from services.kit.runtime import Runtime
 from services.kit.sagas import Saga
@@ -346,19 +347,18 @@ class FinanceRpc(finance_pb2_grpc.FinanceServiceServicer):
         on = wire.to_date(request.as_of, field="as_of")
         async with self._database.read() as connection:
             owed = await payment_handlers.list_payoffs(connection, request.machine, on)
-        funders = [draw.funder for draw, _ in owed]
-        wallets = await clients.ensure_wallets(self._runtime, *funders) if funders else []
+        wallets = await open_wallets(self._runtime.peers, (draw.funder for draw, _ in owed))
         return finance_pb2.QuotePayoffResponse(
             payoffs=[
                 finance_pb2.Payoff(
                     draw=draw.name,
                     lien=draw.lien,
                     amount=wire.money(quoted.total_fen),
-                    pay_to_account=name("accounts", wallet),
+                    pay_to_account=wallets[draw.funder],
                     funder=draw.funder,
                     purpose=draw.name,
                 )
-                for (draw, quoted), wallet in zip(owed, wallets, strict=True)
+                for draw, quoted in owed
             ]
         )
 

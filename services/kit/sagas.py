@@ -5,7 +5,8 @@ calling twice does no more than calling once; what it learned is applied in the 
 moves the saga on. A definite refusal undoes the steps before it, backwards, and ends the saga.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from google.protobuf.message import Message
 
 from services.kit import telemetry
 from services.kit.connection import Connection, Row
-from services.kit.errors import Aborted, DomainError
+from services.kit.errors import Aborted, DomainError, Unavailable
 from services.kit.ids import derived_request_id, fact_id, name, new_id
 
 if TYPE_CHECKING:
@@ -34,6 +35,19 @@ class SagaRunning(Aborted):
 
     def __init__(self, kind: str, subject: str) -> None:
         super().__init__(f"{kind} of {subject} is still under way", kind=kind, subject=subject)
+
+
+class HeldUp(Unavailable):
+    """What can no longer be taken back was refused; it is tried until it is done."""
+
+    reason = "HELD_UP"
+
+    def __init__(self, what: str, refusal: DomainError) -> None:
+        super().__init__(
+            f"{what} is held up ({refusal.reason}): {refusal.message}",
+            step=what,
+            cause=refusal.reason,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +87,45 @@ class Saga:
         """Return its resource name, "sagas/<uuid>"."""
         return name("sagas", self.id)
 
-    def fact_id(self, leg: str) -> UUID:
-        """Return the id of one of its transfers, always the same for a leg."""
-        return fact_id(self.create_time, self.name, leg)
+    def fact_id(self, leg: str, *, attempt: int = 1) -> UUID:
+        """Return the id of one of its transfers, always the same for a leg and attempt.
+
+        Args:
+            attempt: Raised only after settlement has refused the leg's chain.
+        """
+        return fact_id(self.create_time, self.name, leg, attempt=attempt)
 
     def request_id(self, step: str) -> str:
         """Return the request id of one of its calls, always the same for a step."""
         return derived_request_id(self.name, step)
+
+    def retry_request_id(self, step: str) -> str:
+        """Return the request id of this try of a call that is tried until it is done.
+
+        A peer keeps a refusal under its request id and gives it again, so a try after a refusal
+        needs an id of its own: in `undo`, and within `until_done`. A call whose answer was lost
+        is then asked for anew, so it must change nothing where it has been done before, by what
+        it names and not by its id.
+        """
+        return derived_request_id(self.name, f"{step}/{self.attempts}")
+
+
+@asynccontextmanager
+async def until_done(what: str) -> AsyncIterator[None]:
+    """Let no refusal turn a saga round whose money has moved: the step is tried again.
+
+    Args:
+        what: Is done in the block, as the operator shall read it.
+
+    Raises:
+        HeldUp: It was refused; it shows as the saga's last error, and in the end as stuck.
+    """
+    try:
+        yield
+    except DomainError as refusal:
+        if not refusal.is_definite:
+            raise
+        raise HeldUp(what, refusal) from refusal
 
 
 StepCall = Callable[["Runtime", Saga], Awaitable[Facts]]

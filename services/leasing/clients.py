@@ -1,4 +1,4 @@
-"""What leasing asks of parties, marketplace and finance; never inside a transaction."""
+"""What leasing asks of parties, marketplace, finance and settlement; never inside a transaction."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -8,10 +8,12 @@ from ironloop.finance.v1 import finance_pb2, finance_pb2_grpc
 from ironloop.marketplace.v1 import machines_pb2, machines_pb2_grpc
 from ironloop.options.v1 import options_pb2
 from ironloop.parties.v1 import parties_pb2, parties_pb2_grpc
+from ironloop.settlement.v1 import settlement_pb2
 
 from services.kit import wire
 from services.kit.clients import Peers
 from services.kit.errors import InvalidArgument
+from services.kit.postings import open_account
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,15 @@ class Payoff:
     draw: str
     lien: str
     amount_fen: int
-    account: int
+    account: str
     purpose: str
+
+
+async def open_deposit(peers: Peers, *, lease: str, lessee: str) -> str:
+    """Return the account of a lease's deposit, opened where there was none."""
+    return await open_account(
+        peers, settlement_pb2.ACCOUNT_KIND_LEASE_DEPOSIT, owner=lessee, reference=lease
+    )
 
 
 async def get_machine(peers: Peers, machine: str, *, actor: str) -> Machine:
@@ -158,7 +167,7 @@ async def quote_payoffs(peers: Peers, machine: str, *, as_of: date) -> list[Payo
             draw=payoff.draw,
             lien=payoff.lien,
             amount_fen=wire.fen(payoff.amount, field="amount"),
-            account=int(payoff.pay_to_account.removeprefix("accounts/")),
+            account=payoff.pay_to_account,
             purpose=payoff.purpose,
         )
         for payoff in answer.payoffs

@@ -3,12 +3,8 @@
 from datetime import date
 from decimal import Decimal
 
+from services.kit.amounts import yuan
 from services.kit.errors import Aborted, AlreadyExists, InvalidArgument, PreconditionFailed
-
-
-def yuan(amount_fen: int) -> str:
-    """Return an amount as it is written in a sentence, for example "24,066.45 CNY"."""
-    return f"{Decimal(amount_fen) / 100:,.2f} CNY"
 
 
 class SameParty(PreconditionFailed):
@@ -105,28 +101,6 @@ class RegistryNumberMissing(PreconditionFailed):
         super().__init__("a lease needs its number at the public registry", subject=lease)
 
 
-class InsufficientFunds(PreconditionFailed):
-    """A wallet does not hold what is to be paid; nothing was moved."""
-
-    reason = "INSUFFICIENT_FUNDS"
-
-    def __init__(self, payer: str, amount_fen: int) -> None:
-        super().__init__(
-            f"the wallet of {payer} does not hold {yuan(amount_fen)}",
-            subject=payer,
-            amount_fen=str(amount_fen),
-        )
-
-
-class TransferRefused(PreconditionFailed):
-    """Settlement refused a transfer for another reason than missing funds."""
-
-    reason = "TRANSFER_REFUSED"
-
-    def __init__(self, payer: str, code: str) -> None:
-        super().__init__(f"settlement refused the transfer: {code}", subject=payer, code=code)
-
-
 class NothingDue(PreconditionFailed):
     """There is nothing to pay."""
 
@@ -143,7 +117,7 @@ class AmountExceedsDue(PreconditionFailed):
 
     def __init__(self, subject: str, *, amount_fen: int, limit_fen: int) -> None:
         super().__init__(
-            f"{yuan(amount_fen)} exceeds the {yuan(limit_fen)} that can be paid",
+            f"{yuan(amount_fen)} CNY exceeds the {yuan(limit_fen)} CNY that can be paid",
             subject=subject,
             limit_fen=str(limit_fen),
         )

@@ -7,22 +7,24 @@ busy until the payment is applied: an assignment comes before or after it, never
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from datetime import date
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from google.protobuf.message import Message
 from ironloop.leasing.v1 import leasing_pb2
+from ironloop.settlement.v1 import settlement_pb2
 
 from services.finmath.allocation import Parts
 from services.finmath.day_count import simple_interest
 from services.kit import wire
+from services.kit.amounts import yuan
 from services.kit.ids import parse_name
+from services.kit.postings import Leg, open_wallets, post
 from services.kit.principals import Principal
 from services.kit.runtime import Runtime
 from services.kit.sagas import Facts, Saga, SagaKind, Step
 from services.kit.transaction import Transaction
-from services.leasing import instalment_store, ledger, messages
+from services.leasing import instalment_store, messages
 from services.leasing.announcements import announce_paid
 from services.leasing.busy import begin, end, end_refused
 from services.leasing.instalment_handlers import get_instalment, set_agenda
@@ -33,7 +35,6 @@ from services.leasing.instalment_model import (
     require_settled,
     reschedule,
 )
-from services.leasing.ledger import Leg
 from services.leasing.lifecycle import INSTALMENT, LEASE
 from services.leasing.locks import lock_as_lessee, lock_by_name
 from services.leasing.model import Lease
@@ -75,9 +76,9 @@ async def _post_payment(runtime: Runtime, saga: Saga) -> Facts:
     lessee = saga.facts["lessee"]
     payments = payments_of(saga)
     owners = dict.fromkeys(payment.owner for payment in payments)
-    wallets = await ledger.ensure_wallets(runtime.peers, [lessee, *owners])
+    wallets = await open_wallets(runtime.peers, [lessee, *owners])
     legs = [leg for payment in payments for leg in payment_legs(saga, payment, wallets)]
-    await ledger.post_chain(runtime.peers, legs, txn=saga.fact_id("payment"))
+    await post(runtime.peers, legs, txn=saga.fact_id("payment"))
     return {}
 
 
@@ -157,7 +158,7 @@ def payments_of(saga: Saga) -> list[Payment]:
     return [Payment(each["number"], each["owner"], Parts(**each["parts"])) for each in kept]
 
 
-def payment_legs(saga: Saga, payment: Payment, wallets: dict[str, int]) -> list[Leg]:
+def payment_legs(saga: Saga, payment: Payment, wallets: dict[str, str]) -> list[Leg]:
     """Return the legs of a payment: the rent and, apart, the penalty, both to the owner."""
     lessee, parts = saga.facts["lessee"], payment.parts
     purpose = f"{saga.subject}/instalments/{payment.number}"
@@ -175,8 +176,8 @@ def payment_legs(saga: Saga, payment: Payment, wallets: dict[str, int]) -> list[
             memo=memo,
         )
         for leg, amount_fen, code, memo in (
-            ("penalty", parts.penalty_fen, "LEASE_PENALTY", "penalty"),
-            ("rent", rent_fen, "LEASE_RENT", split),
+            ("penalty", parts.penalty_fen, settlement_pb2.TRANSFER_CODE_LEASE_PENALTY, "penalty"),
+            ("rent", rent_fen, settlement_pb2.TRANSFER_CODE_LEASE_RENT, split),
         )
     ]
 
@@ -184,7 +185,7 @@ def payment_legs(saga: Saga, payment: Payment, wallets: dict[str, int]) -> list[
 def memo_of(**amounts_fen: int) -> str:
     """Return how an amount splits, for a statement: "interest 5,000.00, principal 19,066.45"."""
     return ", ".join(
-        f"{part.replace('_', ' ')} {Decimal(amount_fen) / 100:,.2f}"
+        f"{part.replace('_', ' ')} {yuan(amount_fen)}"
         for part, amount_fen in amounts_fen.items()
         if amount_fen
     )
@@ -223,20 +224,20 @@ async def begin_prepayment(
 
 async def _post_prepayment(runtime: Runtime, saga: Saga) -> Facts:
     lessor, lessee = saga.facts["lessor"], saga.facts["lessee"]
-    wallets = await ledger.ensure_wallets(runtime.peers, [lessee, lessor])
+    wallets = await open_wallets(runtime.peers, [lessee, lessor])
     leg = Leg(
         id=saga.fact_id("prepayment"),
         debit=wallets[lessee],
         credit=wallets[lessor],
         amount_fen=saga.facts["principal_fen"] + saga.facts["interest_fen"],
-        code="LEASE_RENT",
+        code=settlement_pb2.TRANSFER_CODE_LEASE_RENT,
         purpose=saga.subject,
         payer=lessee,
         memo=memo_of(
             prepaid_principal=saga.facts["principal_fen"], interest=saga.facts["interest_fen"]
         ),
     )
-    await ledger.post_chain(runtime.peers, [leg], txn=saga.fact_id("prepayment chain"))
+    await post(runtime.peers, [leg], txn=saga.fact_id("prepayment chain"))
     return {}
 
 

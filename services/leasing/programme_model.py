@@ -8,9 +8,9 @@ from uuid import UUID
 
 from services.finmath.day_count import DayCount
 from services.finmath.money import share_of
+from services.kit.amounts import yuan
 from services.kit.errors import InvalidArgument
 from services.kit.ids import name
-from services.leasing.errors import yuan
 
 # A typing error above it; so capped, the charge of a million hours still is an amount.
 EXCESS_HOUR_RATE_FEN_MAX = 10_000_000
@@ -64,7 +64,7 @@ class ProgrammeTerms:
         """
         if self.excess_hour_rate_fen > EXCESS_HOUR_RATE_FEN_MAX:
             limit = yuan(EXCESS_HOUR_RATE_FEN_MAX)
-            raise InvalidArgument("terms.excess_hour_rate", f"must not exceed {limit}")
+            raise InvalidArgument("terms.excess_hour_rate", f"must not exceed {limit} CNY")
         pairs = (
             ("term_months", self.term_months_min, self.term_months_max),
             ("residual_rate", self.residual_rate_min, self.residual_rate_max),
@@ -82,7 +82,7 @@ class ProgrammeTerms:
         """
         if not self.amount_min_fen <= wish.financed_fen <= self.amount_max_fen:
             limits = f"{yuan(self.amount_min_fen)} to {yuan(self.amount_max_fen)}"
-            raise InvalidArgument("financed_amount", f"must lie in {limits}")
+            raise InvalidArgument("financed_amount", f"must lie in {limits} CNY")
         if not self.term_months_min <= wish.term_months <= self.term_months_max:
             limits = f"{self.term_months_min} to {self.term_months_max}"
             raise InvalidArgument("term_months", f"must lie in {limits}")
@@ -90,7 +90,7 @@ class ProgrammeTerms:
         residual_max_fen = share_of(wish.financed_fen, self.residual_rate_max)
         if not residual_min_fen <= wish.residual_fen <= residual_max_fen:
             limits = f"{yuan(residual_min_fen)} to {yuan(residual_max_fen)}"
-            raise InvalidArgument("residual", f"must lie in {limits}")
+            raise InvalidArgument("residual", f"must lie in {limits} CNY")
         if wish.guaranteed_fen > wish.residual_fen:
             raise InvalidArgument("guaranteed_residual", "must not exceed the residual")
 

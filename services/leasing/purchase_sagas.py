@@ -4,45 +4,33 @@ The price, the returning deposit and the payoff of draws on the machine are one 
 it is posted nothing turns back: a later step that is refused is tried again and shows as stuck.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from datetime import date
 from typing import Any
 from uuid import UUID
 
 from ironloop.leasing.v1 import leasing_events_pb2 as events
+from ironloop.settlement.v1 import settlement_pb2
 
 from services.finmath.allocation import Parts
 from services.kit import wire
-from services.kit.clients import PeerRefused
 from services.kit.clock import business_date
-from services.kit.errors import Unavailable
+from services.kit.postings import Leg, open_wallets, post
 from services.kit.principals import Principal
 from services.kit.runtime import Runtime
-from services.kit.sagas import Facts, Saga, SagaKind, Step
+from services.kit.sagas import Facts, Saga, SagaKind, Step, until_done
 from services.kit.transaction import Transaction
-from services.leasing import clients, instalment_store, ledger
+from services.leasing import clients, instalment_store
 from services.leasing.announcements import announce, announce_paid, sides
 from services.leasing.busy import begin, end, end_refused
 from services.leasing.buyout_model import Settlement, Share, settle, shares_of
 from services.leasing.clients import Payoff
 from services.leasing.errors import BuyoutLapsed, LiensRemain
 from services.leasing.instalment_model import Instalment, InstalmentState, require_settled
-from services.leasing.ledger import Leg
 from services.leasing.lifecycle import INSTALMENT, LEASE
 from services.leasing.locks import lock_as_lessee, lock_by_name
 from services.leasing.model import Lease
 from services.leasing.sagas import answer_lease
-
-
-class StepBlocked(Unavailable):
-    """A step after the payment was refused; the money stays, the step is tried again."""
-
-    reason = "STEP_BLOCKED"
-
-    def __init__(self, refusal: PeerRefused) -> None:
-        super().__init__(f"{refusal.service} refused: {refusal.reason}: {refusal.message}")
 
 
 async def begin_buyout(tx: Transaction, lease_id: UUID, *, viewer: Principal) -> Saga:
@@ -120,17 +108,18 @@ async def _post(runtime: Runtime, saga: Saga) -> Facts:
     facts = saga.facts
     lessor, lessee = facts["lessor"], facts["lessee"]
     shares = _shares(saga)
-    wallets = await ledger.ensure_wallets(
-        runtime.peers, list(dict.fromkeys([lessee, lessor, *(share.owner for share in shares)]))
+    wallets = await open_wallets(
+        runtime.peers, [lessee, lessor, *(share.owner for share in shares)]
     )
-    deposit = await ledger.ensure_deposit(runtime.peers, lease=saga.subject, lessee=lessee)
+    deposit = await clients.open_deposit(runtime.peers, lease=saga.subject, lessee=lessee)
+    code = wire.enum_number(settlement_pb2.TransferCode, facts["code"], prefix="TRANSFER_CODE_")
     legs = [
         Leg(
             id=saga.fact_id("deposit"),
             debit=deposit,
             credit=wallets[lessee],
             amount_fen=facts["deposit_fen"],
-            code="LEASE_DEPOSIT_REFUND",
+            code=settlement_pb2.TRANSFER_CODE_LEASE_DEPOSIT_REFUND,
             purpose=saga.subject,
             payer=saga.subject,
         )
@@ -141,7 +130,7 @@ async def _post(runtime: Runtime, saga: Saga) -> Facts:
             debit=wallets[lessee],
             credit=wallets[share.owner],
             amount_fen=share.amount_fen,
-            code=facts["code"],
+            code=code,
             purpose=saga.subject,
             payer=lessee,
         )
@@ -153,61 +142,54 @@ async def _post(runtime: Runtime, saga: Saga) -> Facts:
             debit=wallets[lessor],
             credit=payoff.account,
             amount_fen=payoff.amount_fen,
-            code="LIEN_PAYOFF",
+            code=settlement_pb2.TRANSFER_CODE_LIEN_PAYOFF,
             purpose=payoff.purpose,
             payer=lessor,
         )
         for payoff in _payoffs(saga)
     ]
-    await ledger.post_chain(runtime.peers, legs, txn=saga.fact_id("chain"))
+    await post(runtime.peers, legs, txn=saga.fact_id("chain"))
     return {}
 
 
 async def _settle_payoffs(runtime: Runtime, saga: Saga) -> Facts:
     for payoff in _payoffs(saga):
-        async with _after_payment():
+        async with until_done(f"payoff of {payoff.draw}"):
             await clients.settle_payoff(
                 runtime.peers,
                 payoff.draw,
                 transfer_id=str(saga.fact_id(f"payoff of {payoff.draw}")),
-                request_id=saga.request_id(f"settle {payoff.draw}"),
+                request_id=saga.retry_request_id(f"settle {payoff.draw}"),
             )
     return {}
 
 
-async def _move_title(runtime: Runtime, saga: Saga) -> Facts:
-    machine, lessee = saga.facts["machine"], saga.facts["lessee"]
-    async with _after_payment():
+async def _hand_over(runtime: Runtime, saga: Saga) -> Facts:
+    machine = saga.facts["machine"]
+    async with until_done(f"hand-over of {machine}"):
         await clients.hand_over_machine(
             runtime.peers,
             machine,
             lease=saga.subject,
             custody="AVAILABLE",
-            custodian=lessee,
-            request_id=saga.request_id("hand over"),
+            custodian=saga.facts["lessee"],
+            request_id=saga.retry_request_id("hand over"),
         )
+    return {}
+
+
+async def _move_title(runtime: Runtime, saga: Saga) -> Facts:
+    machine = saga.facts["machine"]
+    async with until_done(f"title of {machine}"):
         await clients.transfer_title(
             runtime.peers,
             machine,
             lease=saga.subject,
             from_party=saga.facts["lessor"],
-            to_party=lessee,
-            request_id=saga.request_id("title"),
+            to_party=saga.facts["lessee"],
+            request_id=saga.retry_request_id("title"),
         )
     return {}
-
-
-@asynccontextmanager
-async def _after_payment() -> AsyncIterator[None]:
-    """Let no refusal of a peer turn a saga round whose money has moved.
-
-    Raises:
-        StepBlocked: A peer refused.
-    """
-    try:
-        yield
-    except PeerRefused as refusal:
-        raise StepBlocked(refusal) from refusal
 
 
 async def _end_buyout(tx: Transaction, saga: Saga) -> None:
@@ -291,6 +273,7 @@ _PAY_AND_MOVE = (
     Step("quote payoffs", call=_quote_payoffs),
     Step("post", call=_post),
     Step("settle payoffs", call=_settle_payoffs),
+    Step("hand over", call=_hand_over),
 )
 
 BUYOUT = SagaKind(

@@ -7,17 +7,19 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 from ironloop.leasing.v1 import leasing_events_pb2 as events
+from ironloop.settlement.v1 import settlement_pb2
 
 from services.finmath.dates import add_months
 from services.kit import wire
 from services.kit.calendar import CHINA
 from services.kit.etags import check_etag
 from services.kit.ids import parse_name
+from services.kit.postings import Leg, first_unrefused, open_wallets, post
 from services.kit.principals import Principal, principal
 from services.kit.runtime import Runtime
 from services.kit.sagas import Facts, Saga, SagaKind, Step
 from services.kit.transaction import Transaction
-from services.leasing import clients, instalment_store, lease_store, ledger, messages
+from services.leasing import clients, instalment_store, lease_store, messages
 from services.leasing.announcements import announce, lines, sides
 from services.leasing.busy import begin, end, end_refused
 from services.leasing.errors import (
@@ -29,7 +31,6 @@ from services.leasing.errors import (
 from services.leasing.handlers import EXPIRY, begin_release
 from services.leasing.instalment_handlers import set_agenda
 from services.leasing.instalment_model import Instalment, instalments_of
-from services.leasing.ledger import Leg
 from services.leasing.lifecycle import LEASE
 from services.leasing.locks import lock_as_lessee, lock_as_lessor, lock_as_side, lock_by_name
 from services.leasing.model import RESERVED_FOR, Lease
@@ -83,7 +84,7 @@ async def _release(runtime: Runtime, saga: Saga) -> None:
         runtime.peers,
         saga.facts["machine"],
         lease=saga.subject,
-        request_id=saga.request_id("release"),
+        request_id=saga.retry_request_id("release"),
     )
 
 
@@ -132,39 +133,51 @@ async def begin_activation(
 async def _collect(runtime: Runtime, saga: Saga) -> Facts:
     """Take deposit and fee from the lessee's wallet."""
     legs = await _activation_legs(runtime, saga)
-    await ledger.post_chain(runtime.peers, legs, txn=saga.fact_id("activation"))
+    await post(runtime.peers, legs, txn=saga.fact_id("activation"))
     return {}
 
 
 async def _refund(runtime: Runtime, saga: Saga) -> None:
-    """Give deposit and fee back: the mirror image of what was collected."""
+    """Give deposit and fee back: the mirror image of what was collected.
+
+    The lessor may have spent the fee; so it is tried until it is done.
+    """
+    collected = await _activation_legs(runtime, saga)
+    attempt = await first_unrefused(
+        runtime.peers,
+        lambda attempt: [_reversal_id(saga, leg, attempt) for leg in collected],
+    )
     legs = [
         Leg(
-            id=saga.fact_id(f"reversal of {leg.code}"),
+            id=_reversal_id(saga, leg, attempt),
             debit=leg.credit,
             credit=leg.debit,
             amount_fen=leg.amount_fen,
-            code="REVERSAL",
+            code=settlement_pb2.TRANSFER_CODE_REVERSAL,
             purpose=f"transfers/{leg.id}",
             payer=saga.facts["lessor"],
         )
-        for leg in await _activation_legs(runtime, saga)
+        for leg in collected
     ]
-    await ledger.post_chain(runtime.peers, legs, txn=saga.fact_id("reversal"))
+    await post(runtime.peers, legs, txn=saga.fact_id("reversal", attempt=attempt))
+
+
+def _reversal_id(saga: Saga, leg: Leg, attempt: int) -> UUID:
+    return saga.fact_id(f"reversal of {leg.id}", attempt=attempt)
 
 
 async def _activation_legs(runtime: Runtime, saga: Saga) -> list[Leg]:
     facts = saga.facts
     lessor, lessee = facts["lessor"], facts["lessee"]
-    wallets = await ledger.ensure_wallets(runtime.peers, [lessee, lessor])
-    deposit = await ledger.ensure_deposit(runtime.peers, lease=saga.subject, lessee=lessee)
+    wallets = await open_wallets(runtime.peers, [lessee, lessor])
+    deposit = await clients.open_deposit(runtime.peers, lease=saga.subject, lessee=lessee)
     return [
         Leg(
             id=saga.fact_id("deposit"),
             debit=wallets[lessee],
             credit=deposit,
             amount_fen=facts["deposit_fen"],
-            code="LEASE_DEPOSIT",
+            code=settlement_pb2.TRANSFER_CODE_LEASE_DEPOSIT,
             purpose=saga.subject,
             payer=lessee,
         ),
@@ -173,7 +186,7 @@ async def _activation_legs(runtime: Runtime, saga: Saga) -> list[Leg]:
             debit=wallets[lessee],
             credit=wallets[lessor],
             amount_fen=facts["fee_fen"],
-            code="LEASE_FEE",
+            code=settlement_pb2.TRANSFER_CODE_LEASE_FEE,
             purpose=saga.subject,
             payer=lessee,
         ),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 
+from services.kit.amounts import yuan
 from services.kit.errors import (
     AlreadyExists,
     InvalidArgument,
@@ -261,7 +262,7 @@ class AskOutOfRange(PreconditionFailed):
 
     def __init__(self, listing: str, ask_fen: int, *, low_fen: int, high_fen: int) -> None:
         super().__init__(
-            f"an ask of {_yuan(ask_fen)} lies outside {_yuan(low_fen)} to {_yuan(high_fen)}, "
+            f"an ask of {yuan(ask_fen)} CNY lies outside {yuan(low_fen)} to {yuan(high_fen)}, "
             "0.5 to 1.5 times the fair market value; state a price_override_reason",
             subject=listing,
             low_fen=str(low_fen),
@@ -334,7 +335,3 @@ class ConsentTextMismatch(PreconditionFailed):
             version=str(version),
             sha256=sha256,
         )
-
-
-def _yuan(amount_fen: int) -> str:
-    return f"CNY {amount_fen // 100:,}.{amount_fen % 100:02}"

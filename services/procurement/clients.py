@@ -1,11 +1,11 @@
-"""Calls to settlement, marketplace and finance; never inside a transaction.
+"""Calls to marketplace and finance; never inside a transaction.
 
 What a user asks for and can still be refused is asked on the user's behalf. What must be done
 once that is decided is asked in this service's own name: a saga may outlive its user's account.
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -14,33 +14,18 @@ from uuid import UUID
 
 from ironloop.finance.v1 import finance_pb2, finance_pb2_grpc
 from ironloop.marketplace.v1 import listings_pb2, listings_pb2_grpc, machines_pb2, machines_pb2_grpc
-from ironloop.settlement.v1 import settlement_pb2, settlement_pb2_grpc
 
 from services.kit import wire
 from services.kit.runtime import Runtime
 from services.kit.sagas import Saga
-from services.procurement.errors import InsufficientFunds, TransferRefused
 from services.procurement.order_model import LienPayoff
 from services.procurement.pool_model import MachineFacts
 
 CALLS_AT_ONCE_MAX = 16  # of the machines of one order or quote; more would crowd out other callers
 # Longer than any order of a pool lives, and within what marketplace allows (400 days).
 RESERVED_FOR = timedelta(days=365)
-_PAID = frozenset({settlement_pb2.RESULT_CODE_CREATED, settlement_pb2.RESULT_CODE_EXISTS})
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Leg:
-    """One transfer of a chain: `debit` pays `amount_fen` to `credit`, both account names."""
-
-    id: UUID
-    debit: str
-    credit: str
-    amount_fen: int
-    code: settlement_pb2.TransferCode.ValueType
-    purpose: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,78 +35,6 @@ class Machine:
     facts: MachineFacts
     liens: tuple[str, ...]
     hours_meter: Decimal | None
-
-
-async def open_wallets(runtime: Runtime, parties: Sequence[str]) -> list[str]:
-    """Return the accounts of parties' wallets, opened where they had none."""
-    return await _open(
-        runtime,
-        [
-            settlement_pb2.NewAccount(kind=settlement_pb2.ACCOUNT_KIND_WALLET, owner=party)
-            for party in parties
-        ],
-    )
-
-
-async def open_escrow(runtime: Runtime, order: str) -> str:
-    """Return the account of an order's escrow, opened where it had none."""
-    escrow = settlement_pb2.NewAccount(kind=settlement_pb2.ACCOUNT_KIND_ESCROW, reference=order)
-    return (await _open(runtime, [escrow]))[0]
-
-
-async def open_platform_fee(runtime: Runtime) -> str:
-    """Return the account of the platform's fees, opened where there was none."""
-    fee = settlement_pb2.NewAccount(kind=settlement_pb2.ACCOUNT_KIND_PLATFORM_FEE)
-    return (await _open(runtime, [fee]))[0]
-
-
-async def post(runtime: Runtime, legs: Sequence[Leg], *, txn: UUID, on_behalf_of: str = "") -> None:
-    """Post transfers as one linked chain: all of them or none; posting them again changes nothing.
-
-    Raises:
-        InsufficientFunds: An account does not cover its leg.
-        TransferRefused: Settlement refused a leg for another reason.
-    """
-    stub = runtime.peers.stub("settlement", settlement_pb2_grpc.SettlementServiceStub)
-    answer = await runtime.peers.call(
-        stub.PostTransfers,
-        settlement_pb2.PostTransfersRequest(
-            transfers=[
-                settlement_pb2.Transfer(
-                    id=str(leg.id),
-                    txn=str(txn),
-                    debit_account=_number(leg.debit),
-                    credit_account=_number(leg.credit),
-                    amount_fen=leg.amount_fen,
-                    kind=settlement_pb2.TRANSFER_KIND_POSTED,
-                    linked=leg is not legs[-1],
-                    code=leg.code,
-                    purpose=leg.purpose,
-                )
-                for leg in legs
-            ]
-        ),
-        on_behalf_of=on_behalf_of,
-    )
-    refused = [
-        (leg, result.code)
-        for leg, result in zip(legs, answer.results, strict=True)
-        if result.code not in _PAID
-    ]
-    if not refused:
-        return
-    # Of a chain only the leg that broke it says why; the others say that the chain was broken.
-    leg, code = next(
-        (pair for pair in refused if pair[1] != settlement_pb2.RESULT_CODE_LINKED_EVENT_FAILED),
-        refused[0],
-    )
-    if code == settlement_pb2.RESULT_CODE_EXCEEDS_CREDITS:
-        raise InsufficientFunds(leg.debit, leg.amount_fen)
-    raise TransferRefused(
-        wire.enum_name(settlement_pb2.TransferCode, leg.code, prefix="TRANSFER_CODE_"),
-        wire.enum_name(settlement_pb2.ResultCode, code, prefix="RESULT_CODE_"),
-        subject=leg.purpose,
-    )
 
 
 async def reserve_listing(
@@ -149,7 +62,7 @@ async def release_listing(runtime: Runtime, saga: Saga, listing: str, *, order: 
     await runtime.peers.call(
         _listings(runtime).ReleaseListing,
         listings_pb2.ReleaseListingRequest(
-            request_id=_request_id(saga, f"release/{listing}"), name=listing, order=order
+            request_id=saga.retry_request_id(f"release/{listing}"), name=listing, order=order
         ),
     )
 
@@ -159,7 +72,7 @@ async def complete_listing_sale(runtime: Runtime, saga: Saga, listing: str, *, o
     await runtime.peers.call(
         _listings(runtime).CompleteListingSale,
         listings_pb2.CompleteListingSaleRequest(
-            request_id=_request_id(saga, f"complete/{listing}"), name=listing, order=order
+            request_id=saga.retry_request_id(f"complete/{listing}"), name=listing, order=order
         ),
     )
 
@@ -221,7 +134,7 @@ async def release_machine(runtime: Runtime, saga: Saga, machine: str, *, order: 
     await runtime.peers.call(
         _machines(runtime).ReleaseMachine,
         machines_pb2.ReleaseMachineRequest(
-            request_id=_request_id(saga, f"release/{machine}"), name=machine, reference=order
+            request_id=saga.retry_request_id(f"release/{machine}"), name=machine, reference=order
         ),
     )
 
@@ -243,7 +156,7 @@ async def hand_over(
     await runtime.peers.call(
         _machines(runtime).HandOverMachine,
         machines_pb2.HandOverMachineRequest(
-            request_id=_request_id(saga, f"hand_over/{machine}/{custodian}/{custody}"),
+            request_id=saga.retry_request_id(f"hand_over/{machine}/{custodian}/{custody}"),
             name=machine,
             custody=custody,
             custodian=custodian,
@@ -263,7 +176,7 @@ async def transfer_title(
     await runtime.peers.call(
         _machines(runtime).TransferTitle,
         machines_pb2.TransferTitleRequest(
-            request_id=_request_id(saga, f"title/{machine}"),
+            request_id=saga.retry_request_id(f"title/{machine}"),
             name=machine,
             from_party=seller,
             to_party=buyer,
@@ -305,7 +218,9 @@ async def settle_payoff(runtime: Runtime, saga: Saga, *, draw: str, transfer_id:
     await runtime.peers.call(
         stub.SettlePayoff,
         finance_pb2.SettlePayoffRequest(
-            request_id=_request_id(saga, f"payoff/{draw}"), draw=draw, transfer_id=str(transfer_id)
+            request_id=saga.retry_request_id(f"payoff/{draw}"),
+            draw=draw,
+            transfer_id=str(transfer_id),
         ),
     )
 
@@ -327,27 +242,6 @@ async def all_of(calls: Iterable[Awaitable[T]]) -> list[T]:
     for failure in sorted(failures, key=lambda error: getattr(error, "is_definite", False)):
         raise failure
     return [answer for answer in answers if not isinstance(answer, BaseException)]
-
-
-async def _open(runtime: Runtime, accounts: Sequence[settlement_pb2.NewAccount]) -> list[str]:
-    stub = runtime.peers.stub("settlement", settlement_pb2_grpc.SettlementServiceStub)
-    answer = await runtime.peers.call(
-        stub.CreateAccounts, settlement_pb2.CreateAccountsRequest(accounts=accounts)
-    )
-    return [account.name for account in answer.accounts]
-
-
-def _request_id(saga: Saga, step: str) -> str:
-    """Return the request id of this try of a call that is tried until it is done.
-
-    The peer stores a refusal and gives it again under the same id, so a try after a refusal needs
-    an id of its own. The calls that use this change nothing when they are repeated.
-    """
-    return saga.request_id(f"{step}/{saga.attempts}")
-
-
-def _number(account: str) -> int:
-    return int(account.removeprefix("accounts/"))
 
 
 def _listings(runtime: Runtime) -> "listings_pb2_grpc.ListingServiceAsyncStub":

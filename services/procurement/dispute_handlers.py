@@ -7,12 +7,13 @@ from uuid import UUID
 from ironloop.options.v1 import options_pb2
 from ironloop.procurement.v1 import procurement_events_pb2 as events
 
+from services.kit.amounts import yuan
 from services.kit.errors import InvalidArgument
 from services.kit.principals import principal
 from services.kit.sagas import Saga
 from services.kit.transaction import Transaction
 from services.procurement import order_store
-from services.procurement.errors import DisputeWindowClosed, yuan
+from services.procurement.errors import DisputeWindowClosed
 from services.procurement.lifecycle import ORDER
 from services.procurement.order_handlers import (
     ACCEPTANCE_TIMER,

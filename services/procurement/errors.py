@@ -2,19 +2,13 @@
 
 from datetime import date, datetime
 
+from services.kit.amounts import yuan
 from services.kit.errors import (
     AlreadyExists,
     InvalidArgument,
     PermissionDenied,
     PreconditionFailed,
-    Unavailable,
 )
-
-
-def yuan(amount_fen: int) -> str:
-    """Return an amount of fen as people read it, for example "468,300.00"."""
-    sign = "-" if amount_fen < 0 else ""
-    return f"{sign}{abs(amount_fen) // 100:,}.{abs(amount_fen) % 100:02d}"
 
 
 class SellersDiffer(PreconditionFailed):
@@ -70,30 +64,6 @@ class NotAPartyToThis(PermissionDenied):
         super().__init__(f"only the {side} of {order} may {command} it", side=side, order=order)
 
 
-class InsufficientFunds(PreconditionFailed):
-    """The wallet does not cover the amount."""
-
-    reason = "INSUFFICIENT_FUNDS"
-
-    def __init__(self, account: str, amount_fen: int) -> None:
-        super().__init__(
-            f"{account} does not cover {yuan(amount_fen)}",
-            subject=account,
-            amount_fen=str(amount_fen),
-        )
-
-
-class TransferRefused(PreconditionFailed):
-    """Settlement refused a transfer for good; nothing moved."""
-
-    reason = "TRANSFER_REFUSED"
-
-    def __init__(self, leg: str, code: str, *, subject: str) -> None:
-        super().__init__(
-            f"settlement refused {leg} of {subject}: {code}", subject=subject, leg=leg, code=code
-        )
-
-
 class DisputeWindowClosed(PreconditionFailed):
     """The acceptance window has passed."""
 
@@ -147,15 +117,6 @@ class NotTheSellers(PreconditionFailed):
 
     def __init__(self, machine: str, holder: str) -> None:
         super().__init__(f"the title of {machine} is held by {holder}", subject=machine)
-
-
-class HeldUp(Unavailable):
-    """A step after money has moved was refused; it is tried until it is done, never reversed."""
-
-    reason = "HELD_UP"
-
-    def __init__(self, step: str, *, reason: str, message: str) -> None:
-        super().__init__(f"{step} is held up ({reason}): {message}", step=step, cause=reason)
 
 
 class DatesOutOfOrder(InvalidArgument):

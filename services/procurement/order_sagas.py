@@ -10,12 +10,13 @@ from services.kit import wire
 from services.kit.calendar import CHINA
 from services.kit.clients import PeerRefused
 from services.kit.errors import NotFound
+from services.kit.postings import Leg, open_account, open_wallets, post
 from services.kit.runtime import Runtime
-from services.kit.sagas import Facts, Saga, SagaKind, Step
+from services.kit.sagas import Facts, Saga, SagaKind, Step, until_done
 from services.kit.transaction import Transaction
 from services.procurement import clients, policy_store, unwind_handlers
 from services.procurement import order_handlers as handlers
-from services.procurement.errors import HeldUp, PriceChanged, SellersDiffer
+from services.procurement.errors import PriceChanged, SellersDiffer
 from services.procurement.order_model import Address, Document, OrderLine
 from services.procurement.order_wire import order_to_wire
 
@@ -68,9 +69,7 @@ async def release_listings(runtime: Runtime, saga: Saga) -> None:
             await clients.release_listing(runtime, saga, listing, order=saga.subject)
         except PeerRefused as refusal:
             if refusal.code is not NotFound.code:
-                raise HeldUp(
-                    f"release of {listing}", reason=refusal.reason, message=refusal.message
-                ) from refusal
+                raise
 
 
 async def write_order(tx: Transaction, saga: Saga) -> None:
@@ -91,9 +90,12 @@ async def write_order(tx: Transaction, saga: Saga) -> None:
 
 async def open_accounts(runtime: Runtime, saga: Saga) -> Facts:
     """Open the buyer's wallet and the order's escrow where they are not open."""
-    wallet = await clients.open_wallets(runtime, [saga.facts["buyer"]])
-    escrow = await clients.open_escrow(runtime, saga.subject)
-    return {"wallet": wallet[0], "escrow": escrow}
+    buyer = saga.facts["buyer"]
+    wallets = await open_wallets(runtime.peers, [buyer])
+    escrow = await open_account(
+        runtime.peers, settlement_pb2.ACCOUNT_KIND_ESCROW, reference=saga.subject
+    )
+    return {"wallet": wallets[buyer], "escrow": escrow}
 
 
 async def pay_in(runtime: Runtime, saga: Saga) -> Facts:
@@ -102,15 +104,16 @@ async def pay_in(runtime: Runtime, saga: Saga) -> Facts:
     Raises:
         InsufficientFunds, TransferRefused: Nothing moved.
     """
-    leg = clients.Leg(
+    leg = Leg(
         id=saga.fact_id("fund"),
         debit=saga.facts["wallet"],
         credit=saga.facts["escrow"],
         amount_fen=saga.facts["total_fen"],
         code=settlement_pb2.TRANSFER_CODE_ESCROW_FUND,
         purpose=saga.subject,
+        payer=saga.facts["buyer"],
     )
-    await clients.post(runtime, [leg], txn=saga.fact_id("txn"), on_behalf_of=saga.actor)
+    await post(runtime.peers, [leg], txn=saga.fact_id("txn"), on_behalf_of=saga.actor)
     return {}
 
 
@@ -161,16 +164,18 @@ async def refund(runtime: Runtime, saga: Saga) -> Facts:
     """
     if not saga.facts["refund_fen"]:
         return {}
-    wallet = await clients.open_wallets(runtime, [saga.facts["buyer"]])
-    leg = clients.Leg(
+    buyer = saga.facts["buyer"]
+    wallets = await open_wallets(runtime.peers, [buyer])
+    leg = Leg(
         id=saga.fact_id("refund"),
         debit=saga.facts["escrow"],
-        credit=wallet[0],
+        credit=wallets[buyer],
         amount_fen=saga.facts["refund_fen"],
         code=settlement_pb2.TRANSFER_CODE_ESCROW_REFUND,
         purpose=saga.subject,
+        payer=saga.subject,
     )
-    await clients.post(runtime, [leg], txn=saga.fact_id("txn"))
+    await post(runtime.peers, [leg], txn=saga.fact_id("txn"))
     return {}
 
 
@@ -181,7 +186,7 @@ async def let_go(runtime: Runtime, saga: Saga) -> Facts:
         HeldUp: Marketplace refused; the money is back already, so it is tried until it is done.
     """
     lines = saga.facts["lines"]
-    try:
+    async with until_done("release of the machines"):
         if saga.facts["command"] == "take_back":
             await _hand_over(runtime, saga, custodian=saga.facts["seller"])
         await clients.all_of(
@@ -190,10 +195,6 @@ async def let_go(runtime: Runtime, saga: Saga) -> Facts:
             else clients.release_machine(runtime, saga, machine, order=saga.subject)
             for machine, listing in lines
         )
-    except PeerRefused as refusal:
-        raise HeldUp(
-            "release of the machines", reason=refusal.reason, message=refusal.message
-        ) from refusal
     return {}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from ironloop.procurement.v1 import pools_pb2, pools_pb2_grpc
 
 from services.kit import wire
+from services.kit.amounts import yuan
 from services.kit.errors import InvalidArgument
 from services.kit.ids import parse_name
 from services.kit.principals import principal
@@ -13,7 +14,6 @@ from services.kit.runtime import Runtime
 from services.kit.sagas import Saga
 from services.kit.transaction import Transaction
 from services.procurement import pool_handlers, pool_store, quote_handlers, quote_store
-from services.procurement.errors import yuan
 from services.procurement.order_wire import address_from_wire
 from services.procurement.pool_model import UNIT_PRICE_FEN_MAX, QuoteTerms
 from services.procurement.pool_wire import (

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 
-from services.kit.clients import PeerRefused
 from services.kit.errors import DomainError
 from services.kit.ids import name
 from services.kit.principals import principal
@@ -15,7 +14,7 @@ from services.kit.sagas import Facts, Saga, SagaKind, Step
 from services.kit.transaction import Transaction
 from services.procurement import clients, quote_store
 from services.procurement import quote_handlers as handlers
-from services.procurement.errors import HeldUp, MachineNotOfferable
+from services.procurement.errors import MachineNotOfferable
 from services.procurement.pool_handlers import lock_pool
 from services.procurement.pool_model import PriceTier, QuoteTerms, Specification
 from services.procurement.pool_wire import pool_to_wire, quote_to_wire
@@ -91,16 +90,11 @@ async def reserve_machines(runtime: Runtime, saga: Saga) -> Facts:
 
 async def release_machines(runtime: Runtime, saga: Saga) -> None:
     """Let go of every machine of an award that did not come about."""
-    try:
-        await clients.all_of(
-            clients.release_machine(runtime, saga, machine, order=name("orders", planned["order"]))
-            for planned in saga.facts["orders"]
-            for machine in planned["machines"]
-        )
-    except PeerRefused as refusal:
-        raise HeldUp(
-            "release of the machines", reason=refusal.reason, message=refusal.message
-        ) from refusal
+    await clients.all_of(
+        clients.release_machine(runtime, saga, machine, order=name("orders", planned["order"]))
+        for planned in saga.facts["orders"]
+        for machine in planned["machines"]
+    )
 
 
 async def write_award(tx: Transaction, saga: Saga) -> None:

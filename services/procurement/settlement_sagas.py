@@ -14,18 +14,25 @@ from ironloop.marketplace.v1 import machines_pb2
 from ironloop.settlement.v1 import settlement_pb2
 
 from services.kit.calendar import CHINA
-from services.kit.clients import PeerRefused
 from services.kit.clock import business_date
 from services.kit.errors import DomainError
+from services.kit.postings import Leg, open_account, open_wallets, post
 from services.kit.principals import principal
 from services.kit.runtime import Runtime
-from services.kit.sagas import Facts, Saga, SagaKind, Step
+from services.kit.sagas import Facts, Saga, SagaKind, Step, until_done
 from services.kit.transaction import Transaction
 from services.procurement import clients, order_store, policy_store
 from services.procurement import settlement_handlers as handlers
-from services.procurement.errors import HeldUp, LienWithoutPayoff, NotTheSellers
+from services.procurement.errors import LienWithoutPayoff, NotTheSellers
 from services.procurement.order_handlers import SETTLE_ORDER
-from services.procurement.order_model import LienPayoff, Order, OrderSettlement, Payout, pay_out
+from services.procurement.order_model import (
+    LienPayoff,
+    Order,
+    OrderLine,
+    OrderSettlement,
+    Payout,
+    pay_out,
+)
 from services.procurement.order_sagas import order_id_of
 
 
@@ -55,14 +62,15 @@ async def plan_payout(runtime: Runtime, saga: Saga) -> Facts:
         allowance_fen=order.allowance_fen,
         payoffs=payoffs,
     )
-    seller_wallet, buyer_wallet = await clients.open_wallets(runtime, [order.seller, order.buyer])
+    wallets = await open_wallets(runtime.peers, [order.seller, order.buyer])
+    platform_fee = await open_account(runtime.peers, settlement_pb2.ACCOUNT_KIND_PLATFORM_FEE)
     return {
         "payout": asdict(payout),
         "accounts": {
             "escrow": order.escrow_account,
-            "platform_fee": await clients.open_platform_fee(runtime),
-            "seller": seller_wallet,
-            "buyer": buyer_wallet,
+            "platform_fee": platform_fee,
+            "seller": wallets[order.seller],
+            "buyer": wallets[order.buyer],
         },
         "hours_meters": {
             machine.facts.name: str(machine.hours_meter)
@@ -78,7 +86,7 @@ async def pay(runtime: Runtime, saga: Saga) -> Facts:
     Raises:
         InsufficientFunds, TransferRefused: Nothing moved.
     """
-    await clients.post(runtime, chain(saga), txn=saga.fact_id("txn"))
+    await post(runtime.peers, chain(saga), txn=saga.fact_id("txn"))
     return {}
 
 
@@ -89,14 +97,10 @@ async def settle_payoffs(runtime: Runtime, saga: Saga) -> Facts:
         HeldUp: Finance refused; the lien holder has its money, so it is tried until it is done.
     """
     for payoff in _payout(saga).payoffs:
-        try:
+        async with until_done(f"payoff of {payoff.draw}"):
             await clients.settle_payoff(
                 runtime, saga, draw=payoff.draw, transfer_id=_payoff_id(saga, payoff)
             )
-        except PeerRefused as refusal:
-            raise HeldUp(
-                f"payoff of {payoff.draw}", reason=refusal.reason, message=refusal.message
-            ) from refusal
     return {}
 
 
@@ -107,76 +111,57 @@ async def move_titles(runtime: Runtime, saga: Saga) -> Facts:
         HeldUp: Marketplace refused; the seller has its money, so it is tried until it is done.
     """
     order = await _read(runtime, saga)
-    try:
-        for line in order.lines:
-            await clients.transfer_title(
-                runtime,
-                saga,
-                line.machine,
-                order=order.name,
-                seller=order.seller,
-                buyer=order.buyer,
-            )
-            if line.listing:
-                await clients.complete_listing_sale(runtime, saga, line.listing, order=order.name)
-            else:
-                await clients.hand_over(
-                    runtime,
-                    saga,
-                    line.machine,
-                    order=order.name,
-                    custodian=order.buyer,
-                    custody=machines_pb2.CUSTODY_AVAILABLE,
-                )
-    except PeerRefused as refusal:
-        raise HeldUp(
-            f"title of {line.machine}", reason=refusal.reason, message=refusal.message
-        ) from refusal
+    for line in order.lines:
+        async with until_done(f"title of {line.machine}"):
+            await _move_title(runtime, saga, order, line)
     return {}
 
 
-def chain(saga: Saga) -> list[clients.Leg]:
-    """Return the legs of journal J2; what is zero has none."""
+def chain(saga: Saga) -> list[Leg]:
+    """Return the legs of journal J2."""
     payout = _payout(saga)
     accounts = saga.facts["accounts"]
-    legs = [
-        clients.Leg(
+    return [
+        Leg(
             id=saga.fact_id("platform_fee"),
             debit=accounts["escrow"],
             credit=accounts["platform_fee"],
             amount_fen=payout.platform_fee_fen,
             code=settlement_pb2.TRANSFER_CODE_PLATFORM_FEE,
             purpose=saga.subject,
+            payer=saga.subject,
         ),
         *(
-            clients.Leg(
+            Leg(
                 id=_payoff_id(saga, payoff),
                 debit=accounts["escrow"],
                 credit=payoff.account,
                 amount_fen=payoff.amount_fen,
                 code=settlement_pb2.TRANSFER_CODE_LIEN_PAYOFF,
                 purpose=payoff.draw,  # finance recognises its payoff by it
+                payer=saga.subject,
             )
             for payoff in payout.payoffs
         ),
-        clients.Leg(
+        Leg(
             id=saga.fact_id("allowance"),
             debit=accounts["escrow"],
             credit=accounts["buyer"],
             amount_fen=payout.allowance_fen,
             code=settlement_pb2.TRANSFER_CODE_ALLOWANCE,
             purpose=saga.subject,
+            payer=saga.subject,
         ),
-        clients.Leg(
+        Leg(
             id=saga.fact_id("proceeds"),
             debit=accounts["escrow"],
             credit=accounts["seller"],
             amount_fen=payout.seller_proceeds_fen,
             code=settlement_pb2.TRANSFER_CODE_ESCROW_RELEASE,
             purpose=saga.subject,
+            payer=saga.subject,
         ),
     ]
-    return [leg for leg in legs if leg.amount_fen]
 
 
 async def write_settled(tx: Transaction, saga: Saga) -> None:
@@ -194,6 +179,23 @@ async def write_settled(tx: Transaction, saga: Saga) -> None:
 async def write_blocked(tx: Transaction, saga: Saga, refusal: DomainError) -> None:
     """Write why settlement was refused."""
     await handlers.mark_blocked(tx, order_id_of(saga), refusal, calendar=CHINA)
+
+
+async def _move_title(runtime: Runtime, saga: Saga, order: Order, line: OrderLine) -> None:
+    await clients.transfer_title(
+        runtime, saga, line.machine, order=order.name, seller=order.seller, buyer=order.buyer
+    )
+    if line.listing:
+        await clients.complete_listing_sale(runtime, saga, line.listing, order=order.name)
+    else:
+        await clients.hand_over(
+            runtime,
+            saga,
+            line.machine,
+            order=order.name,
+            custodian=order.buyer,
+            custody=machines_pb2.CUSTODY_AVAILABLE,
+        )
 
 
 async def _payoffs_of(runtime: Runtime, saga: Saga, machine: clients.Machine) -> list[LienPayoff]:

@@ -11,9 +11,9 @@ from ironloop.finance.v1 import (
 )
 
 from infra.local.demo.act_trade import Purchase
-from infra.local.demo.narrator import yuan
 from infra.local.demo.scene import Scene, fen, request_id
 from services.kit import wire
+from services.kit.amounts import yuan
 
 FACILITY_LIMIT_FEN = 500_000_000
 FACILITY_RATE = Decimal("0.052")

@@ -16,9 +16,9 @@ from ironloop.marketplace.v1 import machines_pb2, machines_pb2_grpc
 
 from infra.local.demo.act_finance import service_draw
 from infra.local.demo.act_trade import Purchase
-from infra.local.demo.narrator import yuan
 from infra.local.demo.scene import Scene, fen, request_id
 from services.kit import wire
+from services.kit.amounts import yuan
 
 TERM_MONTHS = 36
 RESIDUAL_RATE = Decimal("0.25")

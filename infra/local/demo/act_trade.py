@@ -18,9 +18,9 @@ from ironloop.settlement.v1 import settlement_pb2, settlement_pb2_grpc
 from infra.local.client import Actor
 from infra.local.demo.attributes import ask_fen_of
 from infra.local.demo.fleet import FleetMachine
-from infra.local.demo.narrator import yuan
 from infra.local.demo.scene import MAIN_LEDGER, Scene, document, fen, request_id
 from services.kit import wire
+from services.kit.amounts import yuan
 from services.kit.ids import new_id
 
 LISTED_MAX = 3  # enough to show the market; the rest waits for the pool

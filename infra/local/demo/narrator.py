@@ -6,8 +6,6 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from services.kit.wire import FEN_PER_UNIT
-
 WIDTH = 110
 
 
@@ -33,10 +31,3 @@ class Narrator:
     def elapsed_s(self) -> float:
         """Return how long the demo has run."""
         return time.monotonic() - self._started_s
-
-
-def yuan(amount_fen: int) -> str:
-    """Return an amount as a person reads it, for example "24,066.45"."""
-    sign = "-" if amount_fen < 0 else ""
-    units, fen = divmod(abs(amount_fen), FEN_PER_UNIT)
-    return f"{sign}{units:,}.{fen:02d}"

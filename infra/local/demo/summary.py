@@ -9,10 +9,10 @@ from rich.table import Table
 
 from infra.local.demo.act_trade import PAID_IN_FEN
 from infra.local.demo.checks import EventCount
-from infra.local.demo.narrator import yuan
 from infra.local.demo.scene import Scene
 from infra.local.paths import ROOT
 from services.kit import wire
+from services.kit.amounts import yuan
 
 SUMMARY_FILE = ROOT / "build" / "demo" / "summary.json"
 

@@ -84,8 +84,8 @@ def test_a_guide_is_kept_whole() -> None:
 def test_the_refused_ask_names_its_limits_in_money() -> None:
     with pytest.raises(AskOutOfRange) as refusal:
         check_ask(listing(100_000_005, guide(40_000_000)))
-    assert "CNY 1,000,000.05" in refusal.value.message
-    assert "CNY 200,000.00 to CNY 600,000.00" in refusal.value.message
+    assert "1,000,000.05 CNY" in refusal.value.message
+    assert "200,000.00 to 600,000.00" in refusal.value.message
 
 
 @pytest.mark.parametrize(
