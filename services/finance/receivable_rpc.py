@@ -1,7 +1,5 @@
 """The contract of receivables: protobuf to arguments and back, nothing else."""
 
-# ruff: noqa: N802, ARG002  (rpc methods are named by the contract and take a context)
-
 from typing import Any
 
 from ironloop.finance.v1 import receivables_pb2, receivables_pb2_grpc

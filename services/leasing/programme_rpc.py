@@ -1,7 +1,5 @@
 """The contract of lease programmes: protobuf to arguments and back, nothing else."""
 
-# ruff: noqa: N802, ARG002  (rpc methods are named by the contract and take a context)
-
 from decimal import Decimal
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The contract of listings: protobuf to arguments and back, nothing else."""
 
-# ruff: noqa: N802, ARG002  (rpc methods are named by the contract and take a context)
-
 from collections.abc import Sequence
 from datetime import UTC
 from decimal import Decimal

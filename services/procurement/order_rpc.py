@@ -1,6 +1,5 @@
 """The contract of orders: protobuf to arguments and back, nothing else."""
 
-# ruff: noqa: N802, ARG002  (rpc methods are named by the contract and take a context)
 from typing import Any
 
 from ironloop.procurement.v1 import orders_pb2, orders_pb2_grpc

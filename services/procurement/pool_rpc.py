@@ -1,6 +1,5 @@
 """The contract of pools and quotes: protobuf to arguments and back, nothing else."""
 
-# ruff: noqa: N802, ARG002  (rpc methods are named by the contract and take a context)
 from typing import Any
 
 from ironloop.procurement.v1 import pools_pb2, pools_pb2_grpc

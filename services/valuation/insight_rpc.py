@@ -1,7 +1,5 @@
 """The contract's questions about why: explanations, comparables and the index."""
 
-# ruff: noqa: N802, ARG002  (rpc methods are named by the contract and take a context)
-
 import json
 from typing import Any
 

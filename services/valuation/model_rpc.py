@@ -1,7 +1,5 @@
 """The contract of model versions: protobuf to arguments and back, nothing else."""
 
-# ruff: noqa: N802, ARG002  (rpc methods are named by the contract and take a context)
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
