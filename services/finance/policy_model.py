@@ -40,6 +40,7 @@ class Parameter(StrEnum):
     LOSS_SECURED = "LOSS_SECURED"
     LOSS_UNSECURED = "LOSS_UNSECURED"
     LOSS_HAIRCUT = "LOSS_HAIRCUT"
+    HAIRCUT_DRIFT = "HAIRCUT_DRIFT"
 
 
 # The largest value that makes sense for a parameter that is no ratio; ratios lie in 0 to 1.
@@ -127,6 +128,14 @@ class Terms:
 
     def __getitem__(self, parameter: Parameter) -> Decimal:
         return self.values[parameter]
+
+    def widened(self) -> "Terms":
+        """Return the terms while the model drifts: each grade's haircut is that much wider."""
+        wider = {
+            grade: min(Decimal(1), self[grade] + self[Parameter.HAIRCUT_DRIFT])
+            for grade in (Parameter.HAIRCUT_A, Parameter.HAIRCUT_B, Parameter.HAIRCUT_C)
+        }
+        return Terms(self.version, {**self.values, **wider}, self.hours_limits)
 
     def hours_limit(self, equipment_class: str) -> int:
         """Return the most hours that a machine of a class may have at maturity."""

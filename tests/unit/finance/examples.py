@@ -37,6 +37,7 @@ TERMS = Terms(
         Parameter.LOSS_SECURED: Decimal("0.25"),
         Parameter.LOSS_UNSECURED: Decimal("0.40"),
         Parameter.LOSS_HAIRCUT: Decimal("0.40"),
+        Parameter.HAIRCUT_DRIFT: Decimal("0.05"),
     },
     {"HYDRAULIC_EXCAVATOR": 15_000, "*": 12_000},
 )
