@@ -110,8 +110,11 @@ class Course:
             if not faults_of(seed, with_disk=campaign.stack.disk is not None):
                 print(f"seed {seed} is left out: its only fault is {DISK}")
                 continue
-            print(f"seed {seed} …", end="\r", flush=True)  # stays where the campaign itself fails
-            outcome = await campaign.run_round(seed)
+            try:
+                outcome = await campaign.run_round(seed)
+            except Exception:
+                print(f"seed {seed} broke the campaign itself:", flush=True)
+                raise
             self.done.append(outcome)
             print(report.line_of(len(self.done), total, outcome), flush=True)
             if outcome.problems:

@@ -16,7 +16,7 @@ from loadtests.faults import check
 from loadtests.faults.bank import Bank
 from loadtests.faults.journal import Journal, Tally
 from loadtests.faults.plan import DISK, Fault, faults_of
-from loadtests.faults.stack import CONSUMER, REPLICAS, Stack, open_stack
+from loadtests.faults.stack import AWAY, CONSUMER, REPLICAS, Stack, open_stack
 from loadtests.faults.strike import Strike, strike
 from loadtests.faults.traffic import FUNDED_FEN, WALLETS, Client, Traffic, fund
 from services.kit.ids import new_id
@@ -75,10 +75,11 @@ class Campaign:
         before = await check.mark(self.stack)
         strikes, recovery_s, problems = await self._break(seed, faults, rng)
         journal = self.client.journal
-        if recovery_s is not None:
-            problems += await self._come_to_rest()
-        if not problems:
+        problems += await self._come_to_rest()
+        try:
             problems += await check.check(self.stack, journal, before, since=since)
+        except AWAY as error:
+            problems.append(f"what is left cannot be read: {error!r}")
         if self._reading.done():
             problems.append(f"the reader has ended: {self._reading.exception()!r}")
         elif not self.bank.reads:
