@@ -94,10 +94,13 @@ async def _stop(stack: Stack, fault: Fault, rng: random.Random, leader: str) -> 
     for process in processes:
         process.suspend()
     try:
-        await asyncio.sleep(POLL_S)
-        begun = all(process.status() == psutil.STATUS_STOPPED for process in processes)
+        deadline_s = time.monotonic() + FIRES_WITHIN_S
+        # A process of many threads on a busy machine does not stand still at once.
+        while not _all_stopped(processes) and time.monotonic() < deadline_s:  # noqa: ASYNC110
+            await asyncio.sleep(POLL_S)
+        begun = _all_stopped(processes)
         await asyncio.sleep(seconds)
-        lasted = all(process.status() == psutil.STATUS_STOPPED for process in processes)
+        lasted = _all_stopped(processes)
     finally:
         for process in processes:
             process.resume()
@@ -134,6 +137,10 @@ async def _fill_disk(stack: Stack, fault: Fault, rng: random.Random) -> Strike:
     finally:
         stack.disk.give_space()
     return Strike(fault, fired, "PostgreSQL's log tells of it", time.monotonic())
+
+
+def _all_stopped(processes: Sequence[psutil.Process]) -> bool:
+    return all(process.status() == psutil.STATUS_STOPPED for process in processes)
 
 
 def _new_trouble(kind: str, rng: random.Random) -> Trouble:
