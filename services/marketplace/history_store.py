@@ -7,17 +7,21 @@ from services.kit.connection import Connection, Row
 from services.marketplace.machine_model import Custody, Interval, Machine
 
 
-async def last_title(connection: Connection, machine_id: UUID) -> Interval:
-    """Return the present holding of a title."""
-    row = await connection.fetchrow(
+async def has_moved_title(
+    connection: Connection, machine_id: UUID, *, holder: str, reference: str
+) -> bool:
+    """Whether a title has come to a holder under a reference, whoever holds it now."""
+    moved: bool = await connection.fetchval(
         """
-        select number, holder, reference, start_time, end_time from title_interval
-        where machine_id = $1 order by number desc limit 1
+        select exists (
+            select from title_interval where machine_id = $1 and holder = $2 and reference = $3
+        )
         """,
         machine_id,
+        holder,
+        reference,
     )
-    assert row is not None
-    return Interval(**row)
+    return moved
 
 
 async def last_custody(connection: Connection, machine_id: UUID) -> Interval:

@@ -190,8 +190,9 @@ async def transfer_title(
         HeldByOther: The machine is reserved under another reference.
     """
     machine = await lock_machine(tx, machine_id)
-    present = await history_store.last_title(tx.connection, machine_id)
-    if (present.holder, present.reference) == (to_party, reference):
+    if await history_store.has_moved_title(
+        tx.connection, machine_id, holder=to_party, reference=reference
+    ):
         return machine
     check_in_trade(machine)
     if machine.title_holder != from_party:

@@ -30,11 +30,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A machine as the registry has it at this moment."""
+    """A machine as the registry has it at this moment.
+
+    Attributes:
+        held_for: The order or lease that it is reserved for; empty where it is not.
+    """
 
     facts: MachineFacts
     liens: tuple[str, ...]
     hours_meter: Decimal | None
+    held_for: str
 
 
 async def reserve_listing(
@@ -105,6 +110,7 @@ async def get_machine(runtime: Runtime, machine: str) -> Machine:
         ),
         liens=tuple(lien.name for lien in found.liens),
         hours_meter=Decimal(found.hours_meter.value) if found.HasField("hours_meter") else None,
+        held_for=found.reservation.reference,
     )
 
 

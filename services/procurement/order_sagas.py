@@ -179,21 +179,30 @@ async def refund(runtime: Runtime, saga: Saga) -> Facts:
     return {}
 
 
-async def let_go(runtime: Runtime, saga: Saga) -> Facts:
-    """Give the machines back to the seller and end the order's hold on them.
+async def take_back(runtime: Runtime, saga: Saga) -> Facts:
+    """Make the seller custodian again of machines that the buyer had.
 
     Raises:
         HeldUp: Marketplace refused; the money is back already, so it is tried until it is done.
     """
-    lines = saga.facts["lines"]
-    async with until_done("release of the machines"):
-        if saga.facts["command"] == "take_back":
+    if saga.facts["command"] == "take_back":
+        async with until_done("return of the machines"):
             await _hand_over(runtime, saga, custodian=saga.facts["seller"])
+    return {}
+
+
+async def let_go(runtime: Runtime, saga: Saga) -> Facts:
+    """End the order's hold on the machines.
+
+    Raises:
+        HeldUp: As `take_back`.
+    """
+    async with until_done("release of the machines"):
         await clients.all_of(
             clients.release_listing(runtime, saga, listing, order=saga.subject)
             if listing
             else clients.release_machine(runtime, saga, machine, order=saga.subject)
-            for machine, listing in lines
+            for machine, listing in saga.facts["lines"]
         )
     return {}
 
@@ -255,6 +264,7 @@ ORDER_SAGAS = (
         unwind_handlers.UNWIND_ORDER,
         (
             Step("refund", call=refund),
+            Step("take_back", call=take_back),
             Step("let_go", call=let_go, apply=write_unwound),
         ),
         answer=answer_order,

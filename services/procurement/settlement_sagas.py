@@ -182,12 +182,13 @@ async def write_blocked(tx: Transaction, saga: Saga, refusal: DomainError) -> No
 
 
 async def _move_title(runtime: Runtime, saga: Saga, order: Order, line: OrderLine) -> None:
+    """Do all of it that is not done: a machine that the order has let go of may be sold on."""
     await clients.transfer_title(
         runtime, saga, line.machine, order=order.name, seller=order.seller, buyer=order.buyer
     )
     if line.listing:
         await clients.complete_listing_sale(runtime, saga, line.listing, order=order.name)
-    else:
+    elif (await clients.get_machine(runtime, line.machine)).held_for == order.name:
         await clients.hand_over(
             runtime,
             saga,

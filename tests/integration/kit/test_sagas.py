@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,7 +18,7 @@ from services.kit.principals import enter, principal
 from services.kit.requests import Commands, RequestRunning
 from services.kit.runtime import Runtime
 from services.kit.saga_runner import SagaRunner
-from services.kit.sagas import Facts, Saga, SagaKind, SagaRunning, Step
+from services.kit.sagas import Facts, HeldUp, Saga, SagaKind, SagaRunning, Step, until_done
 from services.kit.transaction import Transaction
 from tests.integration.kit.probe import CALLER, METHOD, SERVICE, Probe, until
 
@@ -185,6 +186,62 @@ async def test_an_undo_that_fails_is_tried_again(probe: Probe) -> None:
             await stage.command()
         assert stage.script.log[-4:-1] == ["undo one"] * 3
         assert (await stage.row()).state == "REFUSED"
+
+
+@pytest.mark.parametrize("direction", ["on", "back"])
+async def test_a_step_that_a_peer_refused_is_done_once_the_cause_is_mended(
+    probe: Probe, direction: str
+) -> None:
+    peer = probe.commands()  # which keeps its refusals, as every service does
+    mended = False
+
+    async def move_title(tx: Transaction) -> parties_pb2.Party:
+        if not mended:
+            raise PreconditionFailed("a lien is active", subject="machines/1")
+        await tx.connection.execute("insert into seen (key, sequence) values ('title', 1)")
+        return parties_pb2.Party()
+
+    async def ask_peer(_: Runtime, saga: Saga) -> None:
+        request_id = saga.retry_request_id("title")
+        await peer.run(parties_pb2.CreatePartyRequest(request_id=request_id), move_title)
+
+    async def call(runtime: Runtime, saga: Saga) -> Facts:
+        async with until_done("title of machines/1"):
+            await ask_peer(runtime, saga)
+        return {}
+
+    async def refuse(_: Runtime, __: Saga) -> Facts:
+        raise refusal()
+
+    steps = {
+        "on": (Step("title", call=call),),
+        "back": (Step("title", undo=ask_peer), Step("refused", call=refuse)),
+    }
+    script = Script({})
+    kind = replace(script.kind(), steps=steps[direction])
+    stage = Stage(probe, script, kind)
+    command = asyncio.create_task(stage.command())
+
+    async def is_held_up() -> bool:
+        return bool(
+            await probe.ask(
+                "select count(*) = 1 from saga where attempts > 2 and last_error like '%a lien is%'"
+            )
+        )
+
+    await until(is_held_up, what="some refusals")
+    mended = True
+    await asyncio.wait([command])
+    assert (await stage.row()).state == {"on": "DONE", "back": "REFUSED"}[direction]
+    assert (await stage.seen())[0] == "title"
+    await stage.runner.stop()
+
+
+async def test_a_failure_until_done_is_no_refusal_of_its_own() -> None:
+    with pytest.raises(Unavailable, match="away") as caught:
+        async with until_done("it"):
+            raise Unavailable("away")
+    assert not isinstance(caught.value, HeldUp)
 
 
 async def test_one_saga_of_a_kind_works_for_a_resource_at_a_time(probe: Probe) -> None:

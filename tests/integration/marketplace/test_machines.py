@@ -226,6 +226,10 @@ async def test_a_retried_transfer_moves_the_title_once(
     ]
     with refused("NOT_FOUND"):
         await titles(seller, machine.name)
+    third = await world.party("BUYER")
+    await transfer(world, machine.name, buyer.party, third.party, reference=order_name())
+    late = await transfer(world, machine.name, seller.party, buyer.party, reference=order)
+    assert (late.title_holder, late.event_sequence) == (third.party, 3)
 
 
 async def test_a_title_under_a_lien_does_not_move(

@@ -1,8 +1,5 @@
 """What may go wrong while an accepted order is settled, and that money moves once all the same."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import asyncpg
 from ironloop.kit.v1 import operator_pb2, operator_pb2_grpc
 from ironloop.parties.v1 import parties_pb2, parties_pb2_grpc
@@ -14,6 +11,7 @@ from services.marketplace.definition import DEFINITION as MARKETPLACE
 from services.procurement.definition import DEFINITION as PROCUREMENT
 from services.settlement.definition import DEFINITION as SETTLEMENT
 from tests.integration.procurement.trade import Trade, eventually, orders, request_id
+from tests.support.locks import row_held
 from tests.support.refusals import refused
 
 PRICE = 78_000_000
@@ -21,18 +19,6 @@ FEE = 1_170_000
 ACCEPTED = orders_pb2.ORDER_STATE_ACCEPTED
 BLOCKED = orders_pb2.ORDER_STATE_SETTLEMENT_BLOCKED
 SETTLED = orders_pb2.ORDER_STATE_SETTLED
-
-
-@asynccontextmanager
-async def row_held(dsn: str, query: str, *arguments: object) -> AsyncIterator[None]:
-    """Hold a row's lock for the length of the block, as another transaction would."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        async with connection.transaction():
-            assert await connection.fetch(f"{query} for update", *arguments)
-            yield
-    finally:
-        await connection.close()
 
 
 async def saga_step(trade: Trade, order: str) -> int:
@@ -173,6 +159,26 @@ async def test_a_title_refused_after_the_money_moved_is_held_up_and_not_reversed
     await trade.until(buyer, made.name, SETTLED)
     assert (await trade.look_up(machine)).title_holder == buyer.party
     assert await trade.balance(seller) == PRICE - FEE
+
+
+async def test_a_machine_sold_on_while_another_is_held_up_stays_with_its_new_holder(
+    trade: Trade,
+) -> None:
+    buyer, seller = await trade.buyer(fen=2 * PRICE), await trade.seller()
+    made = await trade.delivered(buyer, seller, count=2)
+    first, second = (line.machine for line in made.lines)
+    async with row_held(trade.world.dsn("settlement"), LOCK_ACCOUNT, escrow_row(made)):
+        await trade.accept(buyer, made.name)
+        await until_step(trade, made.name, 1)
+        lien = await trade.register_lien(second, await trade.world.party("FUNDER"))
+    await eventually(lambda: settlement_retries(trade, made.name, "LIENS_ACTIVE"), True)
+    assert (await trade.look_up(first)).title_holder == buyer.party
+    next_buyer = await trade.buyer()
+    await trade.move_title(first, buyer, next_buyer, reference="orders/next")
+    await trade.release_lien(lien)
+    await trade.until(buyer, made.name, SETTLED)
+    assert (await trade.look_up(first)).title_holder == next_buyer.party
+    assert (await trade.look_up(second)).title_holder == buyer.party
 
 
 async def test_refused_by_settlement_the_money_stays_in_escrow_until_it_can_be_paid(
