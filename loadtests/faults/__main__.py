@@ -46,12 +46,20 @@ def main() -> int:
 async def _run(seed: int, rounds: int, folder: Path) -> int:
     started_s = time.monotonic()
     course = Course(seed, rounds)
-    while course.is_under_way:
-        print("starting PostgreSQL, Kafka, parties, two replicas of settlement, a consumer …")
-        async with open_campaign() as campaign:
-            print(f"they serve after {time.monotonic() - started_s:.0f} s", flush=True)
-            await course.run_on(campaign)
-            report.keep_logs(campaign.stack.logs, folder / f"logs-{len(course.stacks)}")
+    try:
+        while course.is_under_way:
+            print("starting PostgreSQL, Kafka, parties, two replicas of settlement, a consumer …")
+            async with open_campaign() as campaign:
+                print(f"they serve after {time.monotonic() - started_s:.0f} s", flush=True)
+                await course.run_on(campaign)
+                report.keep_logs(campaign.stack.logs, folder / f"logs-{len(course.stacks)}")
+    finally:  # an interrupted campaign tells what it saw, too
+        _report(course, folder, seconds=time.monotonic() - started_s)
+    return 1 if course.failed or course.final or course.left else 0
+
+
+def _report(course: "Course", folder: Path, *, seconds: float) -> None:
+    """Print the table and what the whole ledger's proof found, and write everything down."""
     report.print_table(course.done)
     path = report.write_json(
         folder,
@@ -66,9 +74,8 @@ async def _run(seed: int, rounds: int, folder: Path) -> int:
     print(
         f"faults: {len(course.done) - len(course.failed)} rounds passed, "
         f"{len(course.failed)} failed, {course.left} not run, {posted:,} transfers acknowledged, "
-        f"{time.monotonic() - started_s:.0f} s; {path}"
+        f"{seconds:.0f} s; {path}"
     )
-    return 1 if course.failed or course.final or course.left else 0
 
 
 @dataclass(slots=True)
