@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -112,8 +112,13 @@ class Campaign:
                     )
                 )
             problems = [f"{one.fault.name} never fired" for one in strikes if not one.fired]
-            problems += self._start_ended(faults)
-            recovery_s = await self._recover(max(one.ended_at_s for one in strikes))
+
+            def start_ended() -> None:
+                problems.extend(self._start_ended(faults))
+
+            start_ended()
+            last_s = max(one.ended_at_s for one in strikes)
+            recovery_s = await self._recover(last_s, meanwhile=start_ended)
             if recovery_s is None:
                 problems.append(f"not all serves within {SERVES_WITHIN_S:.0f} s")
             await asyncio.sleep(rng.uniform(*CALM_S))
@@ -138,17 +143,17 @@ class Campaign:
             if name not in allowed
         ]
 
-    async def _recover(self, since_s: float) -> float | None:
+    async def _recover(self, since_s: float, *, meanwhile: Callable[[], None]) -> float | None:
         """Return how long it took until both replicas post and the consumer applies, or None."""
         deadline_s = since_s + SERVES_WITHIN_S
         for replica in range(len(REPLICAS)):
             probe = (self._probe(),)
             while not await self.client.post(probe, replica=replica):
-                self.stack.start_ended()
+                meanwhile()
                 if time.monotonic() > deadline_s:
                     return None
                 await asyncio.sleep(PROBE_EVERY_S)
-        if not await check.until_reached(self.stack, deadline_s=deadline_s):
+        if not await check.until_reached(self.stack, deadline_s=deadline_s, meanwhile=meanwhile):
             return None
         return time.monotonic() - since_s
 

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -81,10 +81,14 @@ async def mark(stack: Stack) -> Mark:
         await owner.close()
 
 
-async def until_reached(stack: Stack, *, deadline_s: float) -> bool:
+async def until_reached(stack: Stack, *, deadline_s: float, meanwhile: Callable[[], None]) -> bool:
     """Wait until the consumer is as far as the ledger is now; return whether it is in time.
 
     The load goes on meanwhile, so there is always some event on its way.
+
+    Args:
+        deadline_s: Monotonic.
+        meanwhile: Called between two looks.
     """
     goal: int | None = None
     while time.monotonic() < deadline_s:
@@ -93,6 +97,7 @@ async def until_reached(stack: Stack, *, deadline_s: float) -> bool:
             goal = standing.last if goal is None else goal
             if standing.applied >= goal:
                 return True
+        meanwhile()
         await asyncio.sleep(POLL_S)
     return False
 
