@@ -29,6 +29,7 @@ class Job:
         model, policies: Folder of the model, and of the policy tables.
         source: The Parquet file, or the request's rows as protobuf (ending ".binpb").
         source_bytes: Its size when the operation began; another one means another file.
+        chunk_rows: Rows of a part.
     """
 
     model: str
@@ -39,6 +40,7 @@ class Job:
     source: str
     source_bytes: int
     source_modified_ns: int
+    chunk_rows: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,6 +136,7 @@ class BatchRunner:
                 source=str(source),
                 source_bytes=found.st_size,
                 source_modified_ns=found.st_mtime_ns,
+                chunk_rows=self._settings.batch_chunk_rows,
             )
         )
 

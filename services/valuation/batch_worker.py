@@ -36,7 +36,6 @@ from services.valuation.policy import read_policies
 from services.valuation.portfolio import PortfolioValuer, Rows, Scored, rows_of
 from services.valuation.portfolio_messages import rows_from_wire
 
-CHUNK_ROWS = 20_000  # some 30 MB while it is valued
 NICENESS = 5  # single valuations come first
 
 _TYPES = {
@@ -115,7 +114,7 @@ def _chunks(job: Job) -> Iterator[Rows]:
             present = [name for name in _TYPES if name in file.schema_arrow.names]
             if "equipment_class" not in present:
                 raise InputRefused(f"{source.name} lacks the column equipment_class")
-            for batch in file.iter_batches(CHUNK_ROWS, columns=present, use_threads=False):
+            for batch in file.iter_batches(job.chunk_rows, columns=present, use_threads=False):
                 yield rows_of({name: _column(batch, name) for name in present})
     except (pa.ArrowException, OSError) as error:
         raise InputRefused(f"{source.name} cannot be read: {error}") from error

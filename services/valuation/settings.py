@@ -48,3 +48,10 @@ class ValuationSettings(ServiceSettings):
         default=Path("build/valuation/results"),
         description="folder that gets a folder for each batch with its result and hashes",
     )
+    batch_chunk_rows: int = Field(
+        default=20_000,
+        ge=100,
+        le=200_000,
+        description="rows of a portfolio that are valued and kept at a time; a restart repeats at "
+        "most so many, and 20,000 take some 30 MB while they are valued",
+    )

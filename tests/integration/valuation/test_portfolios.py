@@ -32,6 +32,7 @@ from tests.support.refusals import refused
 from tests.support.world import World
 
 pb = portfolios_pb2
+CHUNK_ROWS = 1_000  # so that small portfolios have many parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +44,11 @@ class Floor:
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"portfolios": self.folder / "in", "results": self.folder / "out"}
+        return {
+            "portfolios": self.folder / "in",
+            "results": self.folder / "out",
+            "batch_chunk_rows": CHUNK_ROWS,
+        }
 
     def of(self, actor: Actor) -> "portfolios_pb2_grpc.PortfolioServiceAsyncStub":
         stub: Any = actor.stub(portfolios_pb2_grpc.PortfolioServiceStub, service="valuation")
@@ -192,21 +197,21 @@ async def test_a_stream_that_is_sent_again_makes_the_same_batch(floor: Floor) ->
 
 async def test_a_file_is_valued_in_the_background_bad_rows_aside(floor: Floor) -> None:
     funder = await floor.desk.world.party("FUNDER")
-    floor.put(funder, "fleet.parquet", 25_000)
+    floor.put(funder, "fleet.parquet", 2_500)
     started = await floor.start(funder, file="fleet.parquet")
     done = await floor.until_done(funder, started.name)
     batch = batch_of(done)
-    assert (batch.rows, done.items_done) == (25_000, 25_000)
+    assert (batch.rows, done.items_done) == (2_500, 2_500)
     result = parquet.read_table(floor.settings["results"] / batch.result_file)
-    assert result["row"].to_pylist() == list(range(25_000))
+    assert result["row"].to_pylist() == list(range(2_500))
     assert result["reference"].to_pylist()[:2] == ["m0", "m1"]
     errors = result["error"].to_pylist()
-    assert sum(error is not None for error in errors) == batch.errors == len(range(1, 25_000, 33))
+    assert sum(error is not None for error in errors) == batch.errors == len(range(1, 2_500, 33))
     assert errors[1].startswith("equipment_class: SUBMARINE is none of")
     assert result["fmv_q50_fen"].to_pylist()[1] is None
     assert result["grade"].to_pylist()[0] == "C"
     records = result["record_sha256"].to_pylist()
-    for place in (0, 1, 12_345, 24_999):
+    for place in (0, 1, 1_234, 2_499):
         await assert_proven(floor, funder, batch.name, records[place], place)
     assert len(await events_of(floor, batch.name)) == 1
 
@@ -248,7 +253,7 @@ async def test_another_partys_file_and_operation_are_not_found(floor: Floor) -> 
 
 async def test_a_cancelled_batch_leaves_no_row_and_no_event(floor: Floor) -> None:
     funder = await floor.desk.world.party("FUNDER")
-    floor.put(funder, "long.parquet", 200_000)
+    floor.put(funder, "long.parquet", 20_000)
     started = await floor.start(funder, file="long.parquet")
     await floor.until_some(funder, started.name)
     await floor.operator(funder).CancelOperation(
@@ -264,20 +269,20 @@ async def test_a_cancelled_batch_leaves_no_row_and_no_event(floor: Floor) -> Non
 
 async def test_a_batch_goes_on_after_its_worker_was_killed(floor: Floor) -> None:
     funder = await floor.desk.world.party("FUNDER")
-    floor.put(funder, "fleet.parquet", 60_000)
+    floor.put(funder, "fleet.parquet", 12_000)
     started = await floor.start(funder, file="fleet.parquet")
     await floor.until_some(funder, started.name)
     os.kill(worker_of(started), signal.SIGKILL)
     batch = batch_of(await floor.until_done(funder, started.name))
     result = parquet.read_table(floor.settings["results"] / batch.result_file)
-    assert result["row"].to_pylist() == list(range(60_000))
+    assert result["row"].to_pylist() == list(range(12_000))
 
 
 async def test_a_batch_goes_on_after_the_service_was_killed(floor: Floor) -> None:
     """kill -9 of the service: its worker ends with it, and the next one finishes what is left."""
     world = floor.desk.world
     funder = await world.party("FUNDER")
-    floor.put(funder, "fleet.parquet", 100_000)
+    floor.put(funder, "fleet.parquet", 12_000)
     await world.stop("valuation")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "services.valuation", env=os.environ | environment_of(floor)
@@ -287,7 +292,7 @@ async def test_a_batch_goes_on_after_the_service_was_killed(floor: Floor) -> Non
         started = await floor.start(funder, file="fleet.parquet")
         some = await floor.until_some(funder, started.name)
         worker = worker_of(started)
-        assert some.items_done < 100_000
+        assert some.items_done < 12_000
     finally:
         process.kill()
         await process.wait()
@@ -298,8 +303,8 @@ async def test_a_batch_goes_on_after_the_service_was_killed(floor: Floor) -> Non
     await world.channel("valuation").channel_ready()
     batch = batch_of(await floor.until_done(funder, started.name))
     result = parquet.read_table(floor.settings["results"] / batch.result_file)
-    assert result["row"].to_pylist() == list(range(100_000))
-    assert result["reference"].to_pylist() == [f"m{number}" for number in range(100_000)]
+    assert result["row"].to_pylist() == list(range(12_000))
+    assert result["reference"].to_pylist() == [f"m{number}" for number in range(12_000)]
     assert len(await events_of(floor, batch.name)) == 1
 
 
