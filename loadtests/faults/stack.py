@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import signal
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,22 +19,25 @@ import asyncpg
 import grpc
 from ironloop.parties.v1 import parties_pb2, parties_pb2_grpc
 
-from infra.local.databases import dsn_of, ensure_database, ensure_role, role_of
-from infra.local.kafka import Door, create_topics, launch_kafka, prepare_kafka
-from infra.local.paths import ROOT
+from infra.local.databases import dsn_of, role_of
+from infra.local.kafka import Door, launch_kafka, prepare_kafka
 from infra.local.postgres import launch_postgres, new_password
-from infra.local.processes import POLL_S, Process, StartFailed, free_port, start, stop, stop_all
-from loadtests.faults import consumer
+from infra.local.processes import POLL_S, Process, free_port, stop, stop_all
+from loadtests.faults.bring_up import (
+    PASSWORD,
+    SERVES_WITHIN_S,
+    make_databases,
+    make_topics,
+    start_service,
+    until_listening,
+)
 from loadtests.faults.disk import DiskRefused, SmallDisk, leave_namespace, make_small_disk
 from loadtests.faults.wire import Wire
-from services.kit.contract import event_topics
 from services.kit.relay import LEADER_LOCK
 
 REPLICAS = ("settlement-1", "settlement-2")
 CONSUMER = "consumer"
-PASSWORD = "the password of the campaign"
 CALLER = "finance"  # the service in whose name the load is posted
-SERVES_WITHIN_S = 60.0
 FOLDER_PREFIX = "ironloop-faults-"
 
 # Small enough for two cores and a small disk; durability as in production.
@@ -55,8 +57,6 @@ AWAY = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
 )
-
-_POOL_SIZE = "6"
 
 
 @dataclass(slots=True)
@@ -188,18 +188,17 @@ class Stack:
             await self._open_wire("client", replica, target=self.port(replica))
         self.start("kafka")
         self.start("postgres")
-        await self._make_databases()
+        await make_databases(self.owner_dsn)
         self._starts["parties"] = self._start_parties
         self.start("parties")
         for replica in REPLICAS:
             self._starts[replica] = lambda name=replica: self._start_replica(name)  # type: ignore[misc]
             self.start(replica)
-        topics = [f"{topic}{end}" for topic in event_topics() for end in ("", ".dlq")]
-        await self._until_broker_answers(topics)
+        await make_topics(self.bootstrap)
         self._starts[CONSUMER] = self._start_consumer
         self.start(CONSUMER)
         for name in ("parties", *REPLICAS, CONSUMER):
-            await self._until_listening(name)
+            await until_listening(f"127.0.0.1:{self.port(name)}")
 
     async def _open_wire(self, caller: str, callee: str, *, target: int) -> None:
         wire = Wire(target, free_port())
@@ -227,37 +226,6 @@ class Stack:
             doors=doors,
             ends_with_parent=True,
         ).process
-
-    async def _until_broker_answers(self, topics: list[str]) -> None:
-        def make() -> bool:
-            try:
-                create_topics(self.bootstrap, topics, partitions=1)
-            except Exception as error:
-                if not self.is_running("kafka"):
-                    raise StartFailed("the broker has ended") from error
-                return False
-            return True
-
-        async with asyncio.timeout(SERVES_WITHIN_S):
-            while not await asyncio.to_thread(make):  # noqa: ASYNC110
-                await asyncio.sleep(POLL_S)
-
-    async def _make_databases(self) -> None:
-        async with asyncio.timeout(SERVES_WITHIN_S):
-            while True:
-                try:
-                    connection = await asyncpg.connect(self.owner_dsn("postgres"))
-                    await connection.close()
-                    break
-                except (OSError, asyncpg.PostgresError):
-                    await asyncio.sleep(POLL_S)
-        server = self.owner_dsn("postgres")
-        for service in ("parties", "settlement", consumer.NAME):
-            await ensure_role(server, service, password=PASSWORD)
-            await ensure_database(server, service, database=service)
-        owner = await asyncpg.connect(self.owner_dsn(consumer.NAME))
-        await owner.execute(consumer.TABLES)
-        await owner.close()
 
     def _start_parties(self) -> Process:
         return self._start_service(
@@ -294,40 +262,18 @@ class Stack:
         self, name: str, module: str, *, prefix: str, postgres_port: int, **settings: str
     ) -> Process:
         service = prefix.lower()
-        dsn = dsn_of(
-            f"postgresql://127.0.0.1:{postgres_port}/",
-            database=service,
-            user=role_of(service),
-            password=PASSWORD,
-        )
-        values = {
-            "environment": "local",
+        common = {
             "listen": f"127.0.0.1:{self.port(name)}",
-            "postgres_dsn": dsn,
-            "pool_size_max": _POOL_SIZE,
-            "page_token_key": "k" * 32,
-            "client_secret": PASSWORD,
+            "postgres_dsn": dsn_of(
+                f"postgresql://127.0.0.1:{postgres_port}/",
+                database=service,
+                user=role_of(service),
+                password=PASSWORD,
+            ),
             "jwks_url": f"http://127.0.0.1:{self.port('jwks')}/.well-known/jwks.json",
-            "drain_s": "1",
         }
-        inherited = {key: text for key, text in os.environ.items() if "IRONLOOP_" not in key}
-        named = {f"IRONLOOP_{prefix}_{key.upper()}": text for key, text in values.items()}
-        named |= {f"IRONLOOP_{prefix}_{key.upper()}": text for key, text in settings.items()}
-        return start(
-            name,
-            [sys.executable, "-m", module],
-            log=self.logs / f"{name}.log",
-            environment=inherited | {"PYTHONPATH": str(ROOT)} | named,
-            folder=ROOT,
-            ends_with_parent=True,
-        )
-
-    async def _until_listening(self, name: str) -> None:
-        async with (
-            grpc.aio.insecure_channel(f"127.0.0.1:{self.port(name)}") as channel,
-            asyncio.timeout(SERVES_WITHIN_S),
-        ):
-            await channel.channel_ready()
+        log = self.logs / f"{name}.log"
+        return start_service(name, module, prefix=prefix, log=log, settings=common | settings)
 
     async def _close(self) -> None:
         servers = [self.processes.pop(name, None) for name in ("kafka", "postgres")]
