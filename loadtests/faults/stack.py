@@ -5,6 +5,7 @@ Kafka listen on the loopback address only; everything ends with this process.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -151,16 +152,23 @@ class Stack:
                 await asyncio.sleep(POLL_S)
 
     async def token(self) -> str:
-        """Return a fresh token of a service."""
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{self.port('parties')}") as channel:
-            answer = await parties_pb2_grpc.PartiesServiceStub(channel).IssueToken(
-                parties_pb2.IssueTokenRequest(
-                    client=parties_pb2.ClientCredentials(
-                        service=f"services/{CALLER}", secret=PASSWORD
-                    )
-                )
-            )
-        return answer.token
+        """Return a fresh token of a service; parties may still be about to find PostgreSQL again.
+
+        Raises:
+            TimeoutError: Parties issues none.
+        """
+        request = parties_pb2.IssueTokenRequest(
+            client=parties_pb2.ClientCredentials(service=f"services/{CALLER}", secret=PASSWORD)
+        )
+        async with (
+            grpc.aio.insecure_channel(f"127.0.0.1:{self.port('parties')}") as channel,
+            asyncio.timeout(SERVES_WITHIN_S),
+        ):
+            while True:
+                with contextlib.suppress(grpc.aio.AioRpcError):
+                    stub = parties_pb2_grpc.PartiesServiceStub(channel)
+                    return (await stub.IssueToken(request)).token
+                await asyncio.sleep(POLL_S)
 
     async def _leads(self, replica: str) -> bool:
         connection = await asyncpg.connect(self.owner_dsn("settlement"))
