@@ -195,7 +195,24 @@ class Checker:
         found = await store.count_valuations(await self._reader("valuation"), ids)
         if found != len(names):
             verdict.find(f"{found} of {len(names)} valuations are kept")
-        verdict.counted = f"{len(names):,} valuations"
+        batches = await self._batches(verdict, commands)
+        verdict.counted = f"{len(names):,} valuations, {batches:,} portfolios"
+
+    async def _batches(self, verdict: Verdict, commands: Sequence[JournalledCommand]) -> int:
+        """Hold each portfolio that was told against its row; return how many there are."""
+        made = [one for one in commands if one.method == "StreamValuations" and one.outcome == "OK"]
+        told = {
+            UUID(batch.removeprefix("batches/")): int(rows)
+            for command in made
+            for batch, rows in [effect.split() for effect in command.effects]
+        }
+        if len(told) != len(made):
+            verdict.find(f"{len(made)} portfolios were answered with {len(told)} batches")
+        kept = await store.rows_of_batches(await self._reader("valuation"), list(told))
+        for batch, rows in told.items():
+            if kept.get(batch) != rows:
+                verdict.find(f"batches/{batch} was told {rows} rows, keeps {kept.get(batch)}")
+        return len(told)
 
     async def _custody(self, verdict: Verdict) -> None:
         reader = await self._reader("marketplace")

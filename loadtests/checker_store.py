@@ -100,6 +100,18 @@ async def count_valuations(connection: Connection, ids: Sequence[UUID]) -> int:
     return count
 
 
+async def rows_of_batches(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Return how many rows each of these batches keeps, those under a root of as many leaves."""
+    rows = await connection.fetch(
+        """
+        select id, rows from batch join merkle_root on subject = root_subject
+        where id = any($1::uuid[]) and leaves = rows
+        """,
+        ids,
+    )
+    return {row["id"]: row["rows"] for row in rows}
+
+
 async def list_overlapping(connection: Connection, table: str) -> list[UUID]:
     """Return machines with two intervals at one instant."""
     rows = await connection.fetch(

@@ -104,14 +104,25 @@ class GrpcUser(User):
 
     def rpc(self, service: str, method: str, answer: type[Message]) -> Callable[..., Any]:
         """Return an rpc of a service, by "<proto service>/<method>"."""
-        if service not in self._channels:
-            address = self.plan.addresses[service]
-            self._channels[service] = grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
-        return self._channels[service].unary_unary(
+        return self._channel(service).unary_unary(
             f"/ironloop.{service}.v1.{method}",
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=answer.FromString,
         )
+
+    def stream(self, service: str, method: str, answer: type[Message]) -> Callable[..., Any]:
+        """Return an rpc of a service that streams both ways."""
+        return self._channel(service).stream_stream(
+            f"/ironloop.{service}.v1.{method}",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=answer.FromString,
+        )
+
+    def _channel(self, service: str) -> grpc.Channel:
+        if service not in self._channels:
+            address = self.plan.addresses[service]
+            self._channels[service] = grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+        return self._channels[service]
 
     def call(self, rpc: Callable[..., Any], request: Message, *, token: str) -> Any:
         """Return the answer to a call; where it helps the same is sent again.

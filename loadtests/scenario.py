@@ -53,7 +53,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         ),
         Scenario("s1", "S1: lessees read their schedule and pay a part", prepare.leases),
         Scenario("s2", "S2: orders and offers storm one hot listing", prepare.hot_listing),
-        Scenario("s4", "S4: machines valued one by one", prepare.valuer),
+        Scenario("s4", "S4: portfolios of 10,000 machines valued", prepare.valuer, users=8),
         Scenario("s7", "S7: every command sent three times with the same ids", prepare.retries),
         Scenario(
             "s8",

@@ -29,7 +29,7 @@ USERS: Mapping[str, type[GrpcUser]] = {
     "unary": settlement.Unary,
     "s1": leasing.Payments,
     "s2": Storm,
-    "s4": valuation.Valuations,
+    "s4": valuation.Portfolios,
     "s7": Retries,
     "s8": settlement.Batches,
 }
