@@ -110,7 +110,7 @@ class HourSealer:
         first = await root_store.first_unsealed(tx.connection, until=until)
         if first is None:
             return False
-        # From where the last root ends, so that a late row joins the next hour and is never lost.
+        # Only rows after the last root's end: SETTLED_AFTER is what no commit is late by.
         end = hour_of(first) + HOUR
         leaves = await root_store.list_records(tx.connection, first, end)
         tree = build_tree(b"".join(leaf_hash(bytes.fromhex(record)) for record in leaves))
