@@ -2,10 +2,11 @@
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal, localcontext
+from statistics import geometric_mean
 from typing import Any
 
 from ml.residual_value.model import ResidualValueModel
@@ -18,7 +19,7 @@ BIAS_MAX = 0.03
 COVERAGE = (0.88, 0.92)
 GROUP_ROWS_MIN, GROUP_COVERAGE_MIN = 200, 0.83
 PINBALL_RATIO_MAX = 0.9
-RIVALS = ("class_median", "lucko")
+RIVALS = ("class_median", "lucko_regression")
 INDEX_SHOCK = Decimal("0.7")
 FMV_FALL = (Decimal("-0.35"), Decimal("-0.20"))
 COST_FEN = 100_000_000_00  # so high that it caps nothing
@@ -32,12 +33,13 @@ def run_gates(model: ResidualValueModel, policy: PolicyTable) -> tuple[Gate, ...
     with localcontext(CONTEXT):
         return (
             Gate("REAL_SALES", not model.calibration.synthetic, "trained on real sales alone"),
-            *_of_figures(figures),
-            *_of_served_values(valuer),
+            *of_figures(figures),
+            *of_served_values(valuer),
         )
 
 
-def _of_figures(figures: Mapping[str, Any]) -> Iterator[Gate]:
+def of_figures(figures: Mapping[str, Any]) -> Iterator[Gate]:
+    """Yield the gates of the evaluation's figures."""
     windows = [figures, *figures.get("windows", [])]
     biases = [abs(one["bias_log"]) for one in windows if "bias_log" in one]
     yield _gate("BIAS", max(biases, default=None), at_most=BIAS_MAX, of="worst bias of a window")
@@ -60,17 +62,27 @@ def _of_figures(figures: Mapping[str, Any]) -> Iterator[Gate]:
         worst is not None and worst >= GROUP_COVERAGE_MIN,
         f"lowest coverage {_shown(worst)} ({where}), must be at least {GROUP_COVERAGE_MIN}",
     )
-    ratios = figures.get("pinball_ratio", {})
     for rival in RIVALS:
         yield _gate(
             f"PINBALL_{rival.upper()}",
-            ratios.get(rival),
+            _pinball_ratio(figures.get("windows", []), rival),
             at_most=PINBALL_RATIO_MAX,
-            of=f"pinball loss ÷ that of {rival}",
+            of=f"pinball loss ÷ that of {rival}, geometric mean over the windows",
         )
 
 
-def _of_served_values(valuer: Valuer) -> Iterator[Gate]:
+def _pinball_ratio(windows: Sequence[Mapping[str, Any]], rival: str) -> float | None:
+    """Return the geometric mean of a model's loss ÷ a rival's; None where it was not measured."""
+    measured = [
+        one["pinball"] / one["rival_pinball"][rival]
+        for one in windows
+        if rival in one.get("rival_pinball", {})
+    ]
+    return geometric_mean(measured) if measured and len(measured) == len(windows) else None
+
+
+def of_served_values(valuer: Valuer) -> Iterator[Gate]:
+    """Yield the gates of the values themselves: directions, order, index, missing facts."""
     machines = list(_machines(valuer))
     falling = all(_falls(valuer, machine) for machine in machines)
     yield Gate("MONOTONE", falling, f"age and hours swept on {len(machines)} machines")

@@ -85,6 +85,9 @@ def copy_of_shipped(models: Path, version: str, **figures: Any) -> None:
     calibration = json.loads((folder / CALIBRATION).read_text()) | {"version": version}
     (folder / CALIBRATION).write_text(canonical(calibration))
     evaluation = json.loads((folder / EVALUATION).read_text()) | figures
+    for window in evaluation["windows"]:
+        rivals = {"class_median": 3.0, "lucko_regression": 1.5}
+        window["rival_pinball"] = {name: window["pinball"] * by for name, by in rivals.items()}
     (folder / EVALUATION).write_text(canonical(evaluation))
     write_manifest(folder)
 
@@ -94,9 +97,8 @@ async def lab(world: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
     """Return a lab with the shipped model, two others like it, and a synthetic one."""
     models = tmp_path_factory.mktemp("lab") / "models"
     shutil.copytree(ValuationSettings.model_fields["models"].default / SHIPPED, models / SHIPPED)
-    better = {"pinball_ratio": {"class_median": 0.5, "lucko": 0.7}}
-    copy_of_shipped(models, "next-1", **better)
-    copy_of_shipped(models, "biased-1", **better, bias_log=-0.05)
+    copy_of_shipped(models, "next-1")
+    copy_of_shipped(models, "biased-1", bias_log=-0.05)
     sales = models.parent / "sales.parquet"
     synthetic.write(sales, 1_500, seed=9)
     arguments = ["--sales", str(sales), "--out", str(models / "synthetic-1"), "--no-origins"]
