@@ -33,8 +33,9 @@ from services.valuation.batch_files import (
 )
 from services.valuation.merkle import HASH_BYTES, build_tree, leaf_hash
 from services.valuation.policy import read_policies
-from services.valuation.portfolio import PortfolioValuer, Rows, Scored, rows_of
+from services.valuation.portfolio import PortfolioValuer, Scored
 from services.valuation.portfolio_messages import rows_from_wire
+from services.valuation.portfolio_rows import Rows, rows_of
 
 NICENESS = 5  # single valuations come first
 

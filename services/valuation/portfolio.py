@@ -12,47 +12,21 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal, localcontext
 from hashlib import sha256
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ml.residual_value.features import HOURS_MAX, fractional_year, vector
+from ml.residual_value.features import HOURS_MAX, vector
 from services.valuation.adjustments import CONDITION_GRADES
 from services.valuation.appraisal import CONTEXT, Valuer
 from services.valuation.errors import ClassUnknown, ReplacementCostNeeded
-from services.valuation.grading import HOURS_IN_A_YEAR
 from services.valuation.model import HOURS_MAX as METER_MAX
-from services.valuation.model import MEDIAN, Grade, Inputs, Method, Specification
+from services.valuation.model import Grade, Inputs, Method, Specification
+from services.valuation.portfolio_grades import QUANTILE_COUNT, RULES, rule_bits
+from services.valuation.portfolio_rows import YEAR_UNKNOWN, Flags, Floats, Integers, Kept, Rows
 
 FORMAT = "ironloop.valuation.row/1"
 COST_FEN_MAX = 10**13  # a hundred milliard yuan; a float holds every fen of it
 BUILD_YEAR_MIN = 1920
-YEAR_UNKNOWN = (0, 1000)  # what data write where nobody knew
-QUANTILE_COUNT = 5
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-Flags = NDArray[np.bool_]
-
-
-@dataclass(slots=True)
-class Rows:
-    """A portfolio's columns; NaN, 0 and "" are unknown, and a count of −1."""
-
-    reference: list[str]
-    make: list[str]
-    model: list[str]
-    equipment_class: list[str]
-    build_year: list[int]
-    hours_meter: list[float]
-    replacement_cost_fen: list[int]
-    condition: list[str]
-    maintenance_compliance: list[float]
-    open_stop_faults: list[int]
-
-    def __len__(self) -> int:
-        return len(self.equipment_class)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +72,6 @@ class PortfolioValuer:
         self._words: dict[tuple[str, str, str], str] = {}
         self._rules_of: dict[int, tuple[str, str]] = {}
         policy, model = valuer.policy, valuer.model
-        self._after_window = as_of > model.window_end
-        self._before_window = as_of < model.window_start
         self._condition = {
             "": 1.0,
             **{grade: float(policy.number(f"CONDITION.{grade}")) for grade in CONDITION_GRADES},
@@ -230,7 +202,7 @@ class PortfolioValuer:
         )
 
     def _score_good(self, rows: Rows, places: Integers, good: Flags) -> tuple[Integers, Integers]:
-        kept = _Kept.of(rows, good, self._as_of)
+        kept = Kept.of(rows, good, self._as_of)
         own = places[good]
         kinds = self._kinds
         features = np.array([kind.features for kind in kinds if kind.features])[_dense(kinds)[own]]
@@ -252,10 +224,18 @@ class PortfolioValuer:
         values = self._values(exact, kept.cost)
         groups = np.array([bool(kind.group) for kind in kinds])[own]
         limits = np.array([kind.hours_limit for kind in kinds])[own]
-        bits = self._bits(kept, values, covered=groups, is_share=is_share, limits=limits)
+        bits = rule_bits(
+            self._valuer,
+            self._as_of,
+            kept,
+            values,
+            covered=groups,
+            is_share=is_share,
+            limits=limits,
+        )
         return values, bits
 
-    def _adjusted(self, kept: "_Kept") -> Floats:
+    def _adjusted(self, kept: Kept) -> Floats:
         policy = self._valuer.policy
         factor = np.array([self._condition[one] for one in kept.condition])
         slope = float(policy.number("MAINTENANCE.SLOPE"))
@@ -279,50 +259,6 @@ class PortfolioValuer:
         weight = float(policy.number("OLV_WEIGHT"))
         orderly = forced + _half_up(weight * (market - forced))
         return np.hstack([market, orderly, forced]).astype(np.int64)
-
-    def _bits(
-        self,
-        kept: "_Kept",
-        values: Integers,
-        *,
-        covered: Flags,
-        is_share: Flags,
-        limits: Floats,
-    ) -> Integers:
-        """Return the rules of the grade that apply, a bit for each (see `grading`)."""
-        policy, age, unknown_age = self._valuer.policy, kept.age_shown, np.isnan(kept.age)
-        unknown_hours = np.isnan(kept.hours)
-        meter = np.nan_to_num(kept.meter)
-        possible = np.where(unknown_age, np.inf, HOURS_IN_A_YEAR * (age + 1))
-        absurd = (meter >= limits * float(policy.number("HOURS_ABSURD_MULTIPLE"))) | (
-            meter > possible
-        )
-        used = unknown_age | ~(age <= 1)
-        flv = values[:, 2 * QUANTILE_COUNT :]
-        always = np.ones(len(age), dtype=bool)
-        flags = {
-            "SYNTHETIC_MODEL": always & self._valuer.model.calibration.synthetic,
-            "CLASS_NOT_COVERED": ~covered,
-            "MODEL_UNKNOWN": covered & is_share,
-            "EQUIPMENT_ASSUMED": always,
-            "CONDITION_ASSUMED": np.array([not one for one in kept.condition]),
-            "AS_OF_AFTER_WINDOW": always & self._after_window,
-            "AS_OF_BEFORE_WINDOW": always & self._before_window,
-            "AGE_AND_USE_UNKNOWN": unknown_age & unknown_hours,
-            "BUILD_YEAR_UNKNOWN": unknown_age & ~unknown_hours,
-            "HOURS_UNKNOWN": ~unknown_age & unknown_hours,
-            "AGE_BEYOND_DATA": np.nan_to_num(age) > float(policy.number("AGE_YEARS_MAX")),
-            "REPLACEMENT_COST_UNKNOWN": kept.cost <= 0,
-            "HOURS_ABSURD": absurd,
-            "HOURS_ABOVE_CLASS_LIMIT": ~absurd & (meter > limits),
-            "CAPPED_BY_REPLACEMENT_COST": (kept.cost > 0) & used & (values[:, MEDIAN] >= kept.cost),
-            "INTERVAL_WIDE": flv[:, -1] > float(policy.number("WIDTH_RATIO_MAX")) * flv[:, 0],
-        }
-        assert tuple(flags) == RULES
-        bits = np.zeros(len(age), dtype=np.int64)
-        for place, flag in enumerate(flags.values()):
-            bits |= flag.astype(np.int64) << place
-        return bits
 
     def _named(self, bits: int) -> tuple[str, str]:
         """Return the grade of rules and their names, the worst first."""
@@ -368,65 +304,6 @@ class PortfolioValuer:
         return records
 
 
-RULES = (
-    "SYNTHETIC_MODEL",
-    "CLASS_NOT_COVERED",
-    "MODEL_UNKNOWN",
-    "EQUIPMENT_ASSUMED",
-    "CONDITION_ASSUMED",
-    "AS_OF_AFTER_WINDOW",
-    "AS_OF_BEFORE_WINDOW",
-    "AGE_AND_USE_UNKNOWN",
-    "BUILD_YEAR_UNKNOWN",
-    "HOURS_UNKNOWN",
-    "AGE_BEYOND_DATA",
-    "REPLACEMENT_COST_UNKNOWN",
-    "HOURS_ABSURD",
-    "HOURS_ABOVE_CLASS_LIMIT",
-    "CAPPED_BY_REPLACEMENT_COST",
-    "INTERVAL_WIDE",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """The columns of the rows that can be valued.
-
-    Attributes:
-        age, age_shown: Years, NaN where unknown; the latter with two decimals.
-        meter, hours: What the meter shows, and as far as that says something.
-    """
-
-    age: Floats
-    age_shown: Floats
-    meter: Floats
-    hours: Floats
-    cost: Floats
-    condition: list[str]
-    compliance: Floats
-    faults: Integers
-
-    @classmethod
-    def of(cls, rows: Rows, good: Flags, as_of: date) -> "_Kept":
-        years = np.array(rows.build_year)[good]
-        age: Floats = np.where(
-            np.isin(years, YEAR_UNKNOWN), np.nan, np.maximum(0.0, fractional_year(as_of) - years)
-        )
-        shown: Floats = np.round(age, 2)
-        meter = np.array(rows.hours_meter, dtype=np.float64)[good]
-        hours = np.where(meter == 0, np.where(shown <= 1, 1.0, np.nan), meter)
-        return cls(
-            age,
-            shown,
-            meter,
-            hours,
-            np.array(rows.replacement_cost_fen, dtype=np.float64)[good],
-            [one for one, ok in zip(rows.condition, good.tolist(), strict=True) if ok],
-            np.array(rows.maintenance_compliance, dtype=np.float64)[good],
-            np.array(rows.open_stop_faults, dtype=np.int64)[good],
-        )
-
-
 def _half_up(amounts: Floats) -> Floats:
     rounded: Floats = np.floor(amounts + 0.5)
     return rounded
@@ -435,32 +312,3 @@ def _half_up(amounts: Floats) -> Floats:
 def _dense(kinds: Sequence[_Kind]) -> Integers:
     """Return each kind's place among those that have features."""
     return np.cumsum([bool(kind.features) for kind in kinds]) - 1
-
-
-def rows_of(columns: dict[str, Any]) -> Rows:
-    """Return columns as rows' facts, those that are absent unknown in every row.
-
-    Args:
-        columns: Lists by name, null where unknown; `equipment_class` must be there.
-    """
-    count = len(columns["equipment_class"])
-
-    def column(name: str, absent: Any) -> list[Any]:
-        given = columns.get(name)
-        if given is None:
-            return [absent] * count
-        return [absent if one is None else one for one in given]
-
-    nan = math.nan
-    return Rows(
-        reference=column("reference", ""),
-        make=column("make", ""),
-        model=column("model", ""),
-        equipment_class=column("equipment_class", ""),
-        build_year=column("build_year", 0),
-        hours_meter=column("hours_meter", nan),
-        replacement_cost_fen=column("replacement_cost_fen", 0),
-        condition=column("condition", ""),
-        maintenance_compliance=column("maintenance_compliance", nan),
-        open_stop_faults=column("open_stop_faults", -1),
-    )

@@ -8,7 +8,9 @@ from ironloop.valuation.v1 import portfolios_pb2, valuation_pb2
 from services.kit import wire
 from services.kit.ids import name
 from services.valuation.batch_store import Batch
-from services.valuation.portfolio import QUANTILE_COUNT, Rows, Scored
+from services.valuation.portfolio import Scored
+from services.valuation.portfolio_grades import QUANTILE_COUNT
+from services.valuation.portfolio_rows import Rows
 from services.valuation.roots import SignedRoot
 
 pb = portfolios_pb2

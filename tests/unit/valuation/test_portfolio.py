@@ -18,7 +18,8 @@ from services.valuation.merkle import (
     path_places,
 )
 from services.valuation.model import Adjustments, Inputs, Specification
-from services.valuation.portfolio import PortfolioValuer, rows_of
+from services.valuation.portfolio import PortfolioValuer
+from services.valuation.portfolio_rows import rows_of
 from tests.unit.valuation.machines import AS_OF, read_valuer
 
 RANDOM = random.Random(4)
