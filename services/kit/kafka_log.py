@@ -213,7 +213,7 @@ class KafkaFeed:
                 continue
             except (KafkaError, OSError) as error:
                 log.warning("feed_waited", group=self._group, error=repr(error))
-                self._stopping.wait(backoff_s(failures, base_s=0.1, max_s=5.0))
+                self._stopping.wait(backoff_s(failures, base_s=0.1, max_s=RECONNECT_MAX_MS / 1000))
                 failures += 1
             except Exception as error:
                 log.error("feed_failed", group=self._group, exc_info=error)

@@ -20,7 +20,7 @@ POLL_S = 0.2  # finds what another replica committed, or a process that died aft
 LINGER_S = 0.005  # commits that follow at once travel together: a batch costs little more than one
 BATCH_MAX = 500
 RETRY_BASE_S = 0.1
-RETRY_MAX_S = 5.0
+RETRY_MAX_S = 1.0  # events wait so long at most once database and broker are back
 
 log = structlog.get_logger(__name__)
 
