@@ -16,13 +16,13 @@ from google.type import money_pb2
 from ironloop.common.v1 import common_pb2
 from ironloop.finance.v1 import finance_pb2, finance_pb2_grpc
 from ironloop.marketplace.v1 import machines_pb2, machines_pb2_grpc
-from ironloop.settlement.v1 import settlement_pb2, settlement_pb2_grpc
+from ironloop.settlement.v1 import settlement_pb2
 
 from infra.local.client import Actor
 from services.finance.definition import DEFINITION
 from services.kit import wire
-from services.kit.ids import new_id
 from tests.integration.finance.valuer import Valuer
+from tests.support import money
 from tests.support.world import World
 
 WITHIN_S = 30.0
@@ -241,20 +241,11 @@ class Lending:
 
     async def fund(self, party: Actor, fen: int) -> None:
         """Put money from the bank into a party's wallet."""
-        bank, wallet = await self._accounts(
-            settlement_pb2.NewAccount(kind=settlement_pb2.ACCOUNT_KIND_BANK),
-            settlement_pb2.NewAccount(kind=settlement_pb2.ACCOUNT_KIND_WALLET, owner=party.party),
-        )
-        await self.transfer(
-            bank, wallet, fen, code=settlement_pb2.TRANSFER_CODE_FUND_WALLET, purpose=""
-        )
+        await money.fund(self.world, party.party, fen)
 
     async def wallet(self, party: Actor) -> int:
         """Return the account number of a party's wallet."""
-        [wallet] = await self._accounts(
-            settlement_pb2.NewAccount(kind=settlement_pb2.ACCOUNT_KIND_WALLET, owner=party.party)
-        )
-        return wallet
+        return await money.wallet_of(self.world, party.party)
 
     async def transfer(
         self,
@@ -267,35 +258,26 @@ class Lending:
         transfer_id: UUID | None = None,
     ) -> str:
         """Post a transfer and return its id."""
-        identifier = str(transfer_id or new_id())
-        answer = await self._ledger().PostTransfers(
-            settlement_pb2.PostTransfersRequest(
-                transfers=[
-                    settlement_pb2.Transfer(
-                        id=identifier,
-                        debit_account=debit,
-                        credit_account=credit,
-                        amount_fen=amount_fen,
-                        kind=settlement_pb2.TRANSFER_KIND_POSTED,
-                        code=code,
-                        purpose=purpose,
-                    )
-                ]
-            )
+        return await money.transfer(
+            self.world,
+            debit,
+            credit,
+            amount_fen,
+            code=code,
+            purpose=purpose,
+            transfer_id=transfer_id,
         )
-        assert answer.results[0].code == settlement_pb2.RESULT_CODE_CREATED
-        return identifier
 
     async def balance(self, party: Actor) -> int:
         """Return what a party's wallet holds, in fen."""
-        account = await self._ledger().GetAccount(
+        account = await money.ledger(self.world).GetAccount(
             settlement_pb2.GetAccountRequest(name=f"accounts/{await self.wallet(party)}")
         )
         return fen(account.balance)
 
     async def legs(self, party: Actor, *, purpose: str) -> list[tuple[str, int]]:
         """Return (code, signed fen) of the movements on a wallet for a purpose, oldest first."""
-        seen = await self._ledger().ListEntries(
+        seen = await money.ledger(self.world).ListEntries(
             settlement_pb2.ListEntriesRequest(account=f"accounts/{await self.wallet(party)}")
         )
         return [
@@ -309,16 +291,4 @@ class Lending:
 
     async def is_balanced(self) -> bool:
         """Whether the ledger's debits equal its credits."""
-        balance = await self._ledger().GetTrialBalance(
-            settlement_pb2.GetTrialBalanceRequest(ledger="ledgers/1")
-        )
-        return balance.is_balanced
-
-    async def _accounts(self, *accounts: settlement_pb2.NewAccount) -> list[int]:
-        opened = await self._ledger().CreateAccounts(
-            settlement_pb2.CreateAccountsRequest(accounts=accounts)
-        )
-        return [account.number for account in opened.accounts]
-
-    def _ledger(self) -> "settlement_pb2_grpc.SettlementServiceAsyncStub":
-        return self.world.operator.stub(settlement_pb2_grpc.SettlementServiceStub)
+        return await money.is_balanced(self.world)

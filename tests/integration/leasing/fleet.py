@@ -12,12 +12,12 @@ from ironloop.common.v1 import common_pb2
 from ironloop.leasing.v1 import leasing_pb2 as pb
 from ironloop.leasing.v1 import leasing_pb2_grpc, programmes_pb2, programmes_pb2_grpc
 from ironloop.marketplace.v1 import machines_pb2, machines_pb2_grpc
-from ironloop.settlement.v1 import settlement_pb2, settlement_pb2_grpc
+from ironloop.settlement.v1 import settlement_pb2
 
 from infra.local.client import Actor
 from services.kit import wire
-from services.kit.ids import new_id
 from services.leasing.definition import DEFINITION
+from tests.support import money
 from tests.support.world import World
 
 # The terms of the domain page's WE-1, 3, 4, 10 and 19.
@@ -235,33 +235,7 @@ class Fleet:
 
     async def fund(self, party: Actor, amount_fen: int) -> None:
         """Put money from the bank into a party's wallet."""
-        ledger = self.world.operator.stub(settlement_pb2_grpc.SettlementServiceStub)
-        accounts = await ledger.CreateAccounts(
-            settlement_pb2.CreateAccountsRequest(
-                accounts=[
-                    settlement_pb2.NewAccount(kind=settlement_pb2.ACCOUNT_KIND_BANK),
-                    settlement_pb2.NewAccount(
-                        kind=settlement_pb2.ACCOUNT_KIND_WALLET, owner=party.party
-                    ),
-                ]
-            )
-        )
-        bank, wallet = (account.number for account in accounts.accounts)
-        answer = await ledger.PostTransfers(
-            settlement_pb2.PostTransfersRequest(
-                transfers=[
-                    settlement_pb2.Transfer(
-                        id=str(new_id()),
-                        debit_account=bank,
-                        credit_account=wallet,
-                        amount_fen=amount_fen,
-                        kind=settlement_pb2.TRANSFER_KIND_POSTED,
-                        code=settlement_pb2.TRANSFER_CODE_FUND_WALLET,
-                    )
-                ]
-            )
-        )
-        assert answer.results[0].code == settlement_pb2.RESULT_CODE_CREATED
+        await money.fund(self.world, party.party, amount_fen)
 
     async def balance(self, party: Actor) -> int:
         """Return what a party's wallet holds, in fen."""
@@ -274,7 +248,7 @@ class Fleet:
 
     async def memos(self, party: Actor) -> list[str]:
         """Return the memo lines of a party's wallet, the newest first."""
-        ledger = self.world.operator.stub(settlement_pb2_grpc.SettlementServiceStub)
+        ledger = money.ledger(self.world)
         wallet = await ledger.ListAccounts(
             settlement_pb2.ListAccountsRequest(
                 owner=party.party, kind=settlement_pb2.ACCOUNT_KIND_WALLET
@@ -286,7 +260,7 @@ class Fleet:
         return [entry.memo for entry in statement.entries]
 
     async def _held(self, **which: Any) -> int:
-        ledger = self.world.operator.stub(settlement_pb2_grpc.SettlementServiceStub)
+        ledger = money.ledger(self.world)
         found = await ledger.ListAccounts(settlement_pb2.ListAccountsRequest(**which))
         return sum(fen(account.balance) for account in found.accounts)
 

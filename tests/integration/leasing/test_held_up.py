@@ -4,7 +4,6 @@ import asyncio
 
 from ironloop.leasing.v1 import leasing_pb2 as pb
 from ironloop.marketplace.v1 import machines_pb2, machines_pb2_grpc
-from ironloop.settlement.v1 import settlement_pb2, settlement_pb2_grpc
 
 from services.kit import wire
 from services.kit.ids import new_id
@@ -18,6 +17,7 @@ from tests.integration.leasing.fleet import (
     request_id,
 )
 from tests.integration.leasing.test_restarts import until_step
+from tests.support import money
 from tests.support.locks import row_held
 from tests.support.refusals import refused
 
@@ -42,20 +42,16 @@ def registry(fleet: Fleet) -> "machines_pb2_grpc.MachineServiceAsyncStub":
     return fleet.world.service("finance").stub(machines_pb2_grpc.MachineServiceStub)
 
 
-async def wallet(fleet: Fleet, party: str) -> int:
-    ledger = fleet.world.operator.stub(settlement_pb2_grpc.SettlementServiceStub)
-    new = settlement_pb2.NewAccount(kind=settlement_pb2.ACCOUNT_KIND_WALLET, owner=party)
-    answer = await ledger.CreateAccounts(settlement_pb2.CreateAccountsRequest(accounts=[new]))
-    return answer.accounts[0].number
-
-
 async def test_a_title_refused_after_the_buyout_was_paid_moves_once_it_can(fleet: Fleet) -> None:
     lease = await fleet.active()
     quoted = await leases(fleet.lessee).QuoteBuyout(
         pb.QuoteBuyoutRequest(request_id=request_id(), name=lease.name)
     )
     await fleet.fund(fleet.lessee, fen(quoted.buyout_quote.total) - DEPOSIT_FEN)
-    ledger, payer = fleet.world.dsn("settlement"), await wallet(fleet, fleet.lessee.party)
+    ledger, payer = (
+        fleet.world.dsn("settlement"),
+        await money.wallet_of(fleet.world, fleet.lessee.party),
+    )
     async with row_held(ledger, "select from account where id = $1", payer):
         call = asyncio.ensure_future(
             leases(fleet.lessee).BuyOutLease(
@@ -109,7 +105,11 @@ async def test_a_fee_that_the_lessor_has_spent_is_given_back_once_there_is_money
     await fleet.world.stop("marketplace")
     call = asyncio.ensure_future(fleet.activate(lease))
     await until_step(fleet, "lease_activation", 1)
-    await spend(fleet, FEE_FEN)
+    somebody = await fleet.world.party("SELLER")
+    purse, taker = [
+        await money.wallet_of(fleet.world, actor.party) for actor in (fleet.lessor, somebody)
+    ]
+    await money.transfer(fleet.world, purse, taker, FEE_FEN)
     await fleet.world.start(MARKETPLACE)
     await until_held_up(fleet, lease, "does not hold 20,000.00 CNY")
     assert await fleet.deposit(lease) == DEPOSIT_FEN  # all of it goes back, or none
@@ -120,25 +120,3 @@ async def test_a_fee_that_the_lessor_has_spent_is_given_back_once_there_is_money
     assert await fleet.balance(fleet.lessor) == 0
     assert await fleet.deposit(lease) == 0
     assert (await fleet.read(lease)).state == pb.LEASE_STATE_SIGNED
-
-
-async def spend(fleet: Fleet, amount_fen: int) -> None:
-    """Move money out of the lessor's wallet."""
-    somebody = await fleet.world.party("SELLER")
-    answer = await fleet.world.operator.stub(
-        settlement_pb2_grpc.SettlementServiceStub
-    ).PostTransfers(
-        settlement_pb2.PostTransfersRequest(
-            transfers=[
-                settlement_pb2.Transfer(
-                    id=str(new_id()),
-                    debit_account=await wallet(fleet, fleet.lessor.party),
-                    credit_account=await wallet(fleet, somebody.party),
-                    amount_fen=amount_fen,
-                    kind=settlement_pb2.TRANSFER_KIND_POSTED,
-                    code=settlement_pb2.TRANSFER_CODE_FUND_WALLET,
-                )
-            ]
-        )
-    )
-    assert answer.results[0].code == settlement_pb2.RESULT_CODE_CREATED

@@ -15,12 +15,12 @@ import asyncpg
 from ironloop.common.v1 import common_pb2
 from ironloop.marketplace.v1 import machines_pb2, machines_pb2_grpc
 from ironloop.procurement.v1 import orders_pb2, orders_pb2_grpc, pools_pb2, pools_pb2_grpc
-from ironloop.settlement.v1 import settlement_pb2, settlement_pb2_grpc
+from ironloop.settlement.v1 import settlement_pb2
 
 from infra.local.client import Actor
 from services.kit import wire
-from services.kit.ids import new_id
 from services.procurement.definition import DEFINITION
+from tests.support import money
 from tests.support.world import World
 
 WITHIN_S = 30.0
@@ -180,37 +180,11 @@ class Trade:
 
     async def fund(self, party: Actor, fen: int) -> None:
         """Put money from the bank into a party's wallet."""
-        ledger = self._ledger()
-        accounts = await ledger.CreateAccounts(
-            settlement_pb2.CreateAccountsRequest(
-                accounts=[
-                    settlement_pb2.NewAccount(kind=settlement_pb2.ACCOUNT_KIND_BANK),
-                    settlement_pb2.NewAccount(
-                        kind=settlement_pb2.ACCOUNT_KIND_WALLET, owner=party.party
-                    ),
-                ]
-            )
-        )
-        bank, wallet = (account.number for account in accounts.accounts)
-        answer = await ledger.PostTransfers(
-            settlement_pb2.PostTransfersRequest(
-                transfers=[
-                    settlement_pb2.Transfer(
-                        id=str(new_id()),
-                        debit_account=bank,
-                        credit_account=wallet,
-                        amount_fen=fen,
-                        kind=settlement_pb2.TRANSFER_KIND_POSTED,
-                        code=settlement_pb2.TRANSFER_CODE_FUND_WALLET,
-                    )
-                ]
-            )
-        )
-        assert answer.results[0].code == settlement_pb2.RESULT_CODE_CREATED
+        await money.fund(self.world, party.party, fen)
 
     async def wallet(self, party: Actor) -> settlement_pb2.Account:
         """Return a party's wallet."""
-        found = await self._ledger().ListAccounts(
+        found = await money.ledger(self.world).ListAccounts(
             settlement_pb2.ListAccountsRequest(
                 owner=party.party, kind=settlement_pb2.ACCOUNT_KIND_WALLET
             )
@@ -220,7 +194,7 @@ class Trade:
 
     async def balance(self, party: Actor) -> int:
         """Return what a party's wallet holds, in fen."""
-        found = await self._ledger().ListAccounts(
+        found = await money.ledger(self.world).ListAccounts(
             settlement_pb2.ListAccountsRequest(
                 owner=party.party, kind=settlement_pb2.ACCOUNT_KIND_WALLET
             )
@@ -229,34 +203,31 @@ class Trade:
 
     async def escrow(self, order: orders_pb2.Order) -> int:
         """Return what an order's escrow holds, in fen."""
-        account = await self._ledger().GetAccount(
+        account = await money.ledger(self.world).GetAccount(
             settlement_pb2.GetAccountRequest(name=order.escrow_account)
         )
         return _fen(account.balance)
 
     async def platform_fees(self) -> int:
         """Return what the platform has earned, in fen."""
-        found = await self._ledger().ListAccounts(
+        found = await money.ledger(self.world).ListAccounts(
             settlement_pb2.ListAccountsRequest(kind=settlement_pb2.ACCOUNT_KIND_PLATFORM_FEE)
         )
         return sum(_fen(account.balance) for account in found.accounts)
 
     async def is_balanced(self) -> bool:
         """Whether the ledger's debits equal its credits."""
-        balance = await self._ledger().GetTrialBalance(
-            settlement_pb2.GetTrialBalanceRequest(ledger="ledgers/1")
-        )
-        return balance.is_balanced
+        return await money.is_balanced(self.world)
 
     async def freeze(self, party: Actor, *, frozen: bool) -> None:
         """Freeze a party's wallet, or open it again."""
         name = (await self.wallet(party)).name
         if frozen:
-            await self._ledger().FreezeAccount(
+            await money.ledger(self.world).FreezeAccount(
                 settlement_pb2.FreezeAccountRequest(request_id=request_id(), name=name)
             )
         else:
-            await self._ledger().UnfreezeAccount(
+            await money.ledger(self.world).UnfreezeAccount(
                 settlement_pb2.UnfreezeAccountRequest(request_id=request_id(), name=name)
             )
 
@@ -412,9 +383,6 @@ class Trade:
 
     def _machines(self, actor: Actor) -> "machines_pb2_grpc.MachineServiceAsyncStub":
         return actor.stub(machines_pb2_grpc.MachineServiceStub)
-
-    def _ledger(self) -> "settlement_pb2_grpc.SettlementServiceAsyncStub":
-        return self.world.operator.stub(settlement_pb2_grpc.SettlementServiceStub)
 
 
 def _fen(amount: Any) -> int:
