@@ -24,8 +24,10 @@ from ml.residual_value.model import (
     canonical,
     write_manifest,
 )
+from ml.residual_value.parts import guess_parts
+from ml.residual_value.report import REPORT, render_report
 from ml.residual_value.sales import SalesRefused, read_columns, read_sales, validate
-from ml.residual_value.training import TooFewSales, file_sha256, train
+from ml.residual_value.training import TooFewSales, file_sha256, index_at, train
 
 EXAMPLES = """\
 a first round, without any data of your own:
@@ -41,7 +43,8 @@ COLUMNS = """\
 columns: SalePrice (USD), saledate, YearMade (1000: unknown), ProductGroup (BL, MG, SSL, TEX, TTT,
 WL) and fiProductClassDesc are needed; SalesID, MachineID, MachineHoursCurrentMeter (0: unknown),
 fiModelDesc, fiBaseModel, fiSecondaryDesc, fiModelSeries, fiModelDescriptor, date_precision (day or
-month) and the equipment columns of the public data are read where present.
+month), state, UsageBand (Low, Medium, High) and the equipment columns of the public data are read
+where present. Every column and rule: docs/residual-value-sales.md.
 """
 
 
@@ -87,11 +90,15 @@ def train_model(given: argparse.Namespace) -> None:
     )
     about = given.about.read_text() if given.about else ""
     figures = None if given.no_origins else rolling_origins(sales, progress=progress)
+    progress("which part of the data a sale comes from, guessed from its features")
+    parts = guess_parts(model.seen(sales), sales.frame["source"].fill_null("").to_list())
     model.write(given.out)
-    (given.out / EVALUATION).write_text(canonical(figures or {}))
+    (given.out / EVALUATION).write_text(canonical((figures or {}) | {"parts": parts}))
     (given.out / CARD).write_text(
-        render_card(sales, rejections, model.calibration, figures, about=about)
+        render_card(sales, rejections, model.calibration, figures, about=about, parts=parts)
     )
+    if figures is not None:
+        (given.out / REPORT).write_text(render_report(model, figures))
     sha256 = write_manifest(given.out)
     progress(f"{given.out} written, SHA-256 {sha256}")
 
@@ -104,7 +111,13 @@ def evaluate_model(given: argparse.Namespace) -> None:
     _write_json(given.report, report)
     for name in ("rows", "rmsle", "mape", "median_ape", "bias_log", "within_10pct"):
         print(f"{name:>28}  {report[name]:,.4g}")
-    for name in ("pinball", "coverage_90", "width_90_median", "rows_within_training_window"):
+    for name in (
+        "pinball",
+        "coverage_90",
+        "width_90_median",
+        "width_90_ratio",
+        "rows_within_training_window",
+    ):
         print(f"{name:>28}  {report[name]:,.4g}")
     if report["rows_within_training_window"]:
         print("rows of the training window were seen in training: no measure of what is to come")
@@ -116,11 +129,11 @@ def show_card(given: argparse.Namespace) -> None:
 
 
 def predict(given: argparse.Namespace) -> None:
-    """Write the price quantiles (USD, at the index of each row's date) of every valid row."""
+    """Write the price quantiles (USD, at the index or nowcast of each month) of valid rows."""
     model = ResidualValueModel(given.model)
     sales, _ = read_sales(given.sales)
     predictions = model.predict_many(sales.facts)
-    index = np.array([float(model.log_index(facts.on)) for facts in sales.facts])
+    index = index_at(sales.month, model.calibration)
     prices = np.exp(
         np.array([part.log_price for part in predictions], dtype=np.float64) + index[:, None]
     )

@@ -8,9 +8,8 @@ from decimal import Decimal
 
 import numpy as np
 
-from ml.residual_value.booster import lightgbm
-from ml.residual_value.features import FEATURES, OPTIONS, MachineFacts, vector
-from ml.residual_value.model import MEDIAN, ResidualValueModel, exact
+from ml.residual_value.features import OPTIONS, MachineFacts, vector
+from ml.residual_value.model import ResidualValueModel, exact
 
 AGE, HOURS, EQUIPMENT, MODEL = "AGE", "HOURS", "EQUIPMENT", "MODEL"
 GROUPS = (MODEL, EQUIPMENT, AGE, HOURS)
@@ -23,9 +22,8 @@ class Contributor:
     """The median booster of a model, asked for its reasons."""
 
     def __init__(self, model: ResidualValueModel) -> None:
-        self._encodings = model.encodings
-        self._booster = lightgbm().Booster(model_file=str(model.folder / f"{MEDIAN}.txt"))
-        groups = [_GROUP_OF.get(name, MODEL) for name in FEATURES]
+        self._model = model
+        groups = [_GROUP_OF.get(name, MODEL) for name in model.features]
         self._columns = {
             group: [place for place, own in enumerate(groups) if own == group] for group in GROUPS
         }
@@ -36,8 +34,9 @@ class Contributor:
         What is left of the log price is the same for every machine: the mean of the training
         sales at the index of the window's end.
         """
-        rows = np.array([vector(machine, self._encodings) for machine in facts], dtype=np.float64)
-        parts = self._booster.predict(rows, pred_contrib=True, num_threads=1)
+        encodings = self._model.encodings
+        rows = np.array([vector(machine, encodings) for machine in facts], dtype=np.float64)
+        parts = self._model.median_contributions(rows)
         return [
             {group: exact(float(row[columns].sum())) for group, columns in self._columns.items()}
             for row in parts

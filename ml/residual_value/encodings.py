@@ -6,8 +6,8 @@ kept, so no level stands for a single row.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 SALES_MIN = 5  # a level of fewer sales would be close to a row of the data
@@ -55,6 +55,12 @@ class Encodings:
         codes: Code by categorical feature (options and parts of the variant) and value.
         standard_options: The most frequent value by group and option.
         catalogue: Known models by "group|normalised name".
+        layout: Names of a row's features, in their order.
+        region_levels: By region, 0 being the average one.
+        variant_spreads: How much further than average sales of a class and variant lie from what
+            the median says, in log price.
+        base_effects, model_effects, local_effects: What is added to the boosters' output: by group
+            and base model, by full model beside it, and by class, variant and region.
     """
 
     group_levels: Mapping[str, float]
@@ -66,6 +72,12 @@ class Encodings:
     codes: Mapping[str, Mapping[str, int]]
     standard_options: Mapping[str, Mapping[str, str]]
     catalogue: Mapping[str, CatalogueModel]
+    layout: Sequence[str]
+    region_levels: Mapping[str, float] = field(default_factory=dict)
+    variant_spreads: Mapping[str, float] = field(default_factory=dict)
+    base_effects: Mapping[str, float] = field(default_factory=dict)
+    model_effects: Mapping[str, float] = field(default_factory=dict)
+    local_effects: Mapping[str, float] = field(default_factory=dict)
 
     def levels(self, group: str, product_class: str, *, base_model: str, variant: str) -> Levels:
         """Return a machine's levels; an unknown key counts as its parent."""
@@ -86,7 +98,15 @@ class Encodings:
 
     def code(self, feature: str, value: str) -> float:
         """Return the code of a value of a categorical feature; NaN: none, or too rare."""
-        return float(self.codes[feature].get(value, UNKNOWN))
+        return float(self.codes.get(feature, {}).get(value, UNKNOWN))
+
+    def model_effect(self, group: str, base_model: str, variant: str) -> float:
+        """Return what a model adds to the boosters' output; 0 where it is not known."""
+        if not base_model:
+            return 0.0
+        return self.base_effects.get(base_key(group, base_model), 0.0) + self.model_effects.get(
+            model_key(group, base_model, variant), 0.0
+        )
 
     def option_code(self, group: str, option: str, value: str) -> float:
         """Return the code of an option's value, "" being the group's standard."""
@@ -120,6 +140,11 @@ def base_key(group: str, base_model: str) -> str:
 def model_key(group: str, base_model: str, variant: str) -> str:
     """Return the key of a full model."""
     return f"{group}|{base_model}|{variant}"
+
+
+def local_key(product_class: str, variant: str, region: str) -> str:
+    """Return the key of a variant in a region; "", which no level has, where none is stated."""
+    return f"{product_class}|{variant}|{region}" if region else ""
 
 
 def catalogue_key(group: str, name: str) -> str:

@@ -4,23 +4,26 @@ Every figure is on log price unless its name says otherwise; an error is predict
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.residual_value.booster import lightgbm
 from ml.residual_value.drift import bin_shares, population_stability_index
-from ml.residual_value.features import FEATURES, OPTIONS, MachineFacts, age_years
+from ml.residual_value.features import MachineFacts, age_years
 from ml.residual_value.levels import matrix_of
 from ml.residual_value.model import QUANTILES, TAILS, ResidualValueModel
-from ml.residual_value.sales import Sales, month_end, month_start
-from ml.residual_value.training import DETERMINISTIC, Progress, train
+from ml.residual_value.rivals import RIVALS
+from ml.residual_value.sales import Sales, join_sales, month_end, month_start
+from ml.residual_value.training import Progress, index_at, train
 
 ORIGIN_WINDOWS = 6
 ORIGIN_MONTHS = 2
 AGE_BANDS = (3.0, 6.0, 10.0, 15.0)
+PRICE_BANDS = 10
+BENCHMARKS = ("class_median", "lucko_regression")  # whose pinball loss a gate compares
+TAUS = np.array([TAILS.get(name, 0.5) for name in QUANTILES])
 
 Vector = NDArray[np.float64]
 Report = dict[str, Any]
@@ -30,14 +33,14 @@ def evaluate(model: ResidualValueModel, sales: Sales) -> Report:
     """Return the figures of a model on sales, by product group, age band and month too."""
     rows = matrix_of(sales.facts, model.encodings)
     quantiles = model.log_quantiles(rows, [facts.product_group for facts in sales.facts])
-    index = np.array([float(model.log_index(facts.on)) for facts in sales.facts])
+    index = index_at(sales.month, model.calibration)
     report = figures(quantiles + index[:, None], sales)
     known = sum(facts.on.isoformat() <= model.calibration.window_end for facts in sales.facts)
     report["model"] = model.version
     report["rows_within_training_window"] = known
     report["psi"] = {
         name: population_stability_index(
-            bins["shares"], bin_shares(rows[:, FEATURES.index(name)], bins["edges"])
+            bins["shares"], bin_shares(rows[:, model.features.index(name)], bins["edges"])
         )
         for name, bins in model.calibration.drift_bins.items()
     }
@@ -59,75 +62,102 @@ def figures(quantiles: Vector, sales: Sales) -> Report:
 def rolling_origins(sales: Sales, *, progress: Progress = lambda _: None) -> Report:
     """Return the figures over the last six two-month windows, each predicted from what came before.
 
-    Machines sold in a window leave its training side. Beside the recipe stand the median of the
-    class and LightGBM as it comes, on the same rows.
+    Machines sold in a window leave its training side. The rivals are trained and scored on the same
+    rows; `predicted` holds what the report's plots need.
     """
-    last = int(sales.month.max())
     windows: list[Report] = []
     scored: list[tuple[Vector, Sales]] = []
-    for back in reversed(range(ORIGIN_WINDOWS)):
-        end = last - back * ORIGIN_MONTHS
-        inside = (sales.month > end - ORIGIN_MONTHS) & (sales.month <= end)
-        test = sales.take(inside)
-        sold = {name for name in test.machine if name}
-        again = np.array([name in sold for name in sales.machine])
-        past = sales.take((sales.month <= end - ORIGIN_MONTHS) & ~again)
-        name = f"{month_start(end - ORIGIN_MONTHS + 1):%Y-%m} to {month_start(end):%Y-%m}"
+    for name, past, test in origins(sales):
         progress(f"origin before {name}: {len(past):,} sales past, {len(test):,} to score")
         model = train(past, version="origin", sales_sha256="")
         quantiles = model.log_quantiles(test)
         scored.append((quantiles, test))
-        rivals = {title: _rmsle(rival(past, test), test) for title, rival in BASELINES.items()}
-        windows.append({"window": name} | _figures(quantiles, test.log_price) | {"rivals": rivals})
-    together = _joined([test for _, test in scored])
-    report = figures(np.vstack([quantiles for quantiles, _ in scored]), together)
-    report["first_day"] = min(facts.on for facts in together.facts).isoformat()
-    report["last_day"] = month_end(last).isoformat()
-    report["windows"] = windows
-    report["rmsle_ratio"] = {
-        title: math.exp(
-            float(np.mean([math.log(part["rmsle"] / part["rivals"][title]) for part in windows]))
+        predicted = {title: rival(past, test) for title, rival in RIVALS.items()}
+        rivals = {title: _rmsle(values, test) for title, values in predicted.items()}
+        pinball = {
+            title: constant_pinball(RIVALS[title](past, past), past, predicted[title], test)
+            for title in BENCHMARKS
+        }
+        progress(f"origin before {name}: " + _sentence(quantiles, test, rivals))
+        windows.append(
+            {"window": name, "nowcast_slope": model.calibration.nowcast_slope}
+            | _figures(quantiles, test.log_price)
+            | {"rivals": rivals, "rival_pinball": pinball}
         )
-        for title in BASELINES
-    }
+    together = join_sales([test for _, test in scored])
+    everything = np.vstack([quantiles for quantiles, _ in scored])
+    report = figures(everything, together)
+    report["first_day"] = min(facts.on for facts in together.facts).isoformat()
+    report["last_day"] = month_end(int(sales.month.max())).isoformat()
+    report["windows"] = windows
+    report["rmsle_ratio"] = {title: _mean_ratio(windows, "rmsle", title) for title in RIVALS}
+    report["plots"] = plot_figures(everything, together.log_price)
     return report
 
 
-def class_median(past: Sales, test: Sales) -> Vector:
-    """Return the median log price of each machine's class."""
-    prices: dict[str, list[float]] = {}
-    for facts, price in zip(past.facts, past.log_price.tolist(), strict=True):
-        prices.setdefault(facts.product_class, []).append(price)
-    medians = {name: float(np.median(values)) for name, values in prices.items()}
-    overall = float(np.median(past.log_price))
-    return np.array([medians.get(facts.product_class, overall) for facts in test.facts])
+def origins(sales: Sales) -> Iterator[tuple[str, Sales, Sales]]:
+    """Yield each window's name, what was sold before it, and what was sold in it.
 
-
-def untuned_lightgbm(past: Sales, test: Sales) -> Vector:
-    """Return LightGBM's prediction with its defaults: log price, categories as they come."""
-    codes: list[dict[str, int]] = []
-    columns: list[tuple[list[float], list[float]]] = []
-    for read in _RAW_WORDS:
-        code = {word: number for number, word in enumerate(sorted({read(f) for f in past.facts}))}
-        codes.append(code)
-        columns.append(
-            (
-                [float(code[read(facts)]) for facts in past.facts],
-                [float(code.get(read(facts), math.nan)) for facts in test.facts],
-            )
+    Machines sold in the window are left out of what was sold before.
+    """
+    last = int(sales.month.max())
+    for back in reversed(range(ORIGIN_WINDOWS)):
+        end = last - back * ORIGIN_MONTHS
+        test = sales.take((sales.month > end - ORIGIN_MONTHS) & (sales.month <= end))
+        sold = {name for name in test.machine if name}
+        again = np.array([name in sold for name in sales.machine])
+        past = sales.take((sales.month <= end - ORIGIN_MONTHS) & ~again)
+        check_no_leak(past, test)
+        yield (
+            f"{month_start(end - ORIGIN_MONTHS + 1):%Y-%m} to {month_start(end):%Y-%m}",
+            past,
+            test,
         )
-    for number in _RAW_NUMBERS:
-        columns.append(([number(f) for f in past.facts], [number(f) for f in test.facts]))
-    engine = lightgbm()
-    dataset = engine.Dataset(
-        np.array([column[0] for column in columns]).T,
-        past.log_price,
-        categorical_feature=list(range(len(codes))),
-        params=DETERMINISTIC,
-    )
-    booster = engine.train(DETERMINISTIC | {"objective": "l2"}, dataset)
-    predicted: Vector = booster.predict(np.array([column[1] for column in columns]).T)
-    return predicted
+
+
+def check_no_leak(past: Sales, test: Sales) -> None:
+    """Refuse a training side that knows something of the sales to be scored.
+
+    Raises:
+        Leak: It holds a sale of the window's first month or later, or a machine of the window.
+    """
+    first = int(test.month.min())
+    if late := int((past.month >= first).sum()):
+        raise Leak(f"{late} sales to train on are not before {month_start(first):%Y-%m}")
+    if both := {name for name in past.machine if name} & set(test.machine):
+        raise Leak(f"{len(both)} machines stand on both sides, one is {min(both)}")
+
+
+class Leak(Exception):
+    """Sales to train on that know something of the sales to be scored."""
+
+
+def constant_pinball(own: Vector, past: Sales, predicted: Vector, test: Sales) -> float:
+    """Return a rival's pinball loss, its quantiles being those of its errors on the past."""
+    errors = past.log_price - own
+    quantiles = predicted[:, None] + np.quantile(errors, TAUS)[None, :]
+    return _pinball(quantiles, test.log_price)
+
+
+def plot_figures(quantiles: Vector, log_price: Vector) -> Report:
+    """Return what the plots show: errors by price band, and how often each quantile holds."""
+    edges = np.quantile(log_price, np.linspace(0, 1, PRICE_BANDS + 1))
+    error = quantiles[:, QUANTILES.index("q50")] - log_price
+    bands = np.clip(np.searchsorted(edges, log_price, side="right") - 1, 0, PRICE_BANDS - 1)
+    return {
+        "price_bands": [
+            {
+                "from_usd": round(float(np.exp(edges[band])), -2),
+                "rmsle": float(np.sqrt(np.mean(error[bands == band] ** 2))),
+                "bias_log": float(np.mean(error[bands == band])),
+            }
+            for band in range(PRICE_BANDS)
+        ],
+        "below": {
+            name: float(np.mean(log_price <= quantiles[:, place]))
+            for place, name in enumerate(QUANTILES)
+        },
+    }
 
 
 def age_band(facts: MachineFacts) -> str:
@@ -141,37 +171,14 @@ def age_band(facts: MachineFacts) -> str:
     return f"{AGE_BANDS[-1]:g}+"
 
 
-def _option(name: str) -> Callable[[MachineFacts], str]:
-    return lambda facts: facts.options.get(name, "")
-
-
-_RAW_WORDS: list[Callable[[MachineFacts], str]] = [
-    lambda facts: facts.product_group,
-    lambda facts: facts.product_class,
-    lambda facts: facts.base_model,
-    lambda facts: facts.variant,
-    *(_option(name) for name in OPTIONS),
-]
-_RAW_NUMBERS: list[Callable[[MachineFacts], float]] = [
-    lambda facts: float(facts.build_year or 1000),
-    lambda facts: math.nan if facts.hours_meter is None else float(facts.hours_meter),
-    lambda facts: float(facts.on.year),
-    lambda facts: float(facts.on.timetuple().tm_yday),
-]
-
-BASELINES: dict[str, Callable[[Sales, Sales], Vector]] = {
-    "class_median": class_median,
-    "untuned_lightgbm": untuned_lightgbm,
-}
-
-
 def _figures(quantiles: Vector, log_price: Vector) -> Report:
     median = quantiles[:, QUANTILES.index("q50")]
     low, high = quantiles[:, 0], quantiles[:, -1]
     error = median - log_price
     share_off = np.abs(np.expm1(error))
-    taus = [TAILS.get(name, 0.5) for name in QUANTILES]
-    beyond = log_price[:, None] - quantiles
+    coverage = float(np.mean((log_price >= low) & (log_price <= high)))
+    width = float(np.median(high - low))
+    constant = 2 * float(np.quantile(np.abs(error), coverage))
     return {
         "rows": len(log_price),
         "rmsle": float(np.sqrt(np.mean(error**2))),
@@ -179,9 +186,11 @@ def _figures(quantiles: Vector, log_price: Vector) -> Report:
         "median_ape": float(np.median(share_off)),
         "bias_log": float(np.mean(error)),
         "within_10pct": float(np.mean(share_off <= 0.10)),
-        "pinball": float(np.mean(np.maximum(beyond * taus, beyond * (np.array(taus) - 1)))),
-        "coverage_90": float(np.mean((log_price >= low) & (log_price <= high))),
-        "width_90_median": float(np.median(high - low)),
+        "pinball": _pinball(quantiles, log_price),
+        "coverage_90": coverage,
+        "width_90_median": width,
+        # Against the one width for all machines that would have held as often.
+        "width_90_ratio": width / constant if constant else 1.0,
     }
 
 
@@ -199,12 +208,19 @@ def _rmsle(predicted: Vector, sales: Sales) -> float:
     return float(np.sqrt(np.mean((predicted - sales.log_price) ** 2)))
 
 
-def _joined(parts: Sequence[Sales]) -> Sales:
-    return Sales(
-        facts=[facts for part in parts for facts in part.facts],
-        log_price=np.concatenate([part.log_price for part in parts]),
-        month=np.concatenate([part.month for part in parts]),
-        machine=[name for part in parts for name in part.machine],
-        model_name=[name for part in parts for name in part.model_name],
-        synthetic=any(part.synthetic for part in parts),
+def _pinball(quantiles: Vector, log_price: Vector) -> float:
+    beyond = log_price[:, None] - quantiles
+    return float(np.mean(np.maximum(beyond * TAUS, beyond * (TAUS - 1))))
+
+
+def _mean_ratio(windows: Sequence[Report], figure: str, rival: str) -> float:
+    """Return the geometric mean over the windows of ours ÷ a rival's."""
+    ratios = [math.log(part[figure] / part["rivals"][rival]) for part in windows]
+    return math.exp(float(np.mean(ratios)))
+
+
+def _sentence(quantiles: Vector, test: Sales, rivals: Mapping[str, float]) -> str:
+    own = _figures(quantiles, test.log_price)
+    return f"RMSLE {own['rmsle']:.4f}, bias {own['bias_log']:+.4f}; " + ", ".join(
+        f"{title} {value:.4f}" for title, value in rivals.items()
     )

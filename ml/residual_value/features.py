@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
-from ml.residual_value.encodings import Encodings
+from ml.residual_value.encodings import Encodings, local_key, variant_key
 
 UNKNOWN = math.nan
 HOURS_MAX = 40_000.0  # above it the meter says nothing more; 99 of 100 auctions lie below 26,000
@@ -15,8 +15,9 @@ DAYS_PER_YEAR = 365.25
 
 PRODUCT_GROUPS = ("BL", "MG", "SSL", "TEX", "TTT", "WL")
 
-# What the auctions say of a machine's equipment; each becomes a categorical feature.
-OPTIONS = (
+# What the auctions say of a machine's equipment; each becomes a categorical feature. The second
+# part came with the second layout.
+OPTIONS_OF_FIRST_LAYOUT = (
     "Blade_Type",
     "Blade_Width",
     "Coupler",
@@ -45,23 +46,54 @@ OPTIONS = (
     "Turbocharged",
     "Undercarriage_Pad_Width",
 )
+OPTIONS = (
+    *OPTIONS_OF_FIRST_LAYOUT,
+    "Backhoe_Mounting",
+    "Blade_Extension",
+    "Enclosure_Type",
+    "Engine_Horsepower",
+    "Grouser_Tracks",
+    "Steering_Controls",
+)
 # The parts of a variant, by their place in `MachineFacts.variant`.
 VARIANT_PARTS = ("fiSecondaryDesc", "fiModelSeries", "fiModelDescriptor")
 
-NUMBERS = ("age_years", "hours_meter", "class_level", "variant_level", "model_level", "size")
-CATEGORICAL = ("product_group", *VARIANT_PARTS, *OPTIONS)
-FEATURES = (*NUMBERS, *CATEGORICAL)
+USAGE_BANDS = {"Low": 0.0, "Medium": 1.0, "High": 2.0}
 
-# Direction in which the price may move with a feature: it falls with age and hours, and rises
-# with the price levels of class, variant and model.
-MONOTONE = {
-    "age_years": -1,
-    "hours_meter": -1,
-    "class_level": 1,
-    "variant_level": 1,
-    "model_level": 1,
-}
-MONOTONE_CONSTRAINTS = [MONOTONE.get(name, 0) for name in FEATURES]
+NUMBERS = (
+    "age_years",
+    "hours_meter",
+    "usage_band",
+    "class_level",
+    "variant_level",
+    "region_level",
+    "variant_spread",
+    "size",
+)
+CATEGORICAL = ("product_group", "product_class", *VARIANT_PARTS, *OPTIONS)
+# What stands beside the boosters and is added to their output: the boosters never see it, so that
+# whether a sale's base model or region is known cannot become a price (see ADR 0410).
+EFFECTS = ("model_effect", "local_effect")
+BOOSTER_FEATURES = (*NUMBERS, *CATEGORICAL)
+FEATURES = (*BOOSTER_FEATURES, *EFFECTS)
+
+# The rows of models that were trained before there were effects; their folders name no layout.
+FIRST_LAYOUT = (
+    "age_years",
+    "hours_meter",
+    "class_level",
+    "variant_level",
+    "model_level",
+    "size",
+    "product_group",
+    *VARIANT_PARTS,
+    *OPTIONS_OF_FIRST_LAYOUT,
+)
+
+# Direction in which the price may move with a feature: it falls with age, hours and use, and rises
+# with the effects. Levels are learned out of fold and are not constrained: that cost 0.4 %.
+MONOTONE = {"age_years": -1, "hours_meter": -1, "usage_band": -1} | dict.fromkeys(EFFECTS, 1)
+MONOTONE_CONSTRAINTS = [MONOTONE.get(name, 0) for name in BOOSTER_FEATURES]
 
 # Facts whose drift is watched. Levels of variant and model are not: a training row's are learned
 # from other rows, so they differ from those of the same machine scored later.
@@ -83,6 +115,9 @@ class MachineFacts:
         build_year: None where unknown.
         hours_meter: Hours; None where unknown.
         options: Equipment by column; an option left out is taken as standard for the group.
+        usage_band: The hours against those that its model is used to (USAGE_BANDS); "" where nobody
+            said.
+        region: Where it is sold (in the auctions the state); "" counts as the average region.
     """
 
     on: date
@@ -93,6 +128,8 @@ class MachineFacts:
     build_year: int | None = None
     hours_meter: Decimal | float | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    region: str = ""
+    usage_band: str = ""
 
 
 def age_years(build_year: int | None, on: date) -> float:
@@ -121,23 +158,40 @@ def hours_feature(hours_meter: Decimal | float | None) -> float:
 
 
 def vector(facts: MachineFacts, encodings: Encodings) -> list[float]:
-    """Return a machine's features in the order of FEATURES; NaN is unknown."""
+    """Return a machine's features in the order of the encodings' layout; NaN is unknown."""
     group = facts.product_group
     levels = encodings.levels(
         group, facts.product_class, base_model=facts.base_model, variant=facts.variant
     )
     size = size_of(facts.product_class)
-    return [
-        age_years(facts.build_year, facts.on),
-        hours_feature(facts.hours_meter),
-        levels.product_class,
-        levels.variant,
-        levels.model,
-        encodings.typical_size(group) if math.isnan(size) else size,
-        float(PRODUCT_GROUPS.index(group)) if group in PRODUCT_GROUPS else UNKNOWN,
-        *(
-            encodings.code(name, part)
-            for name, part in zip(VARIANT_PARTS, facts.variant.split("|"), strict=False)
+    own = {
+        "age_years": age_years(facts.build_year, facts.on),
+        "hours_meter": hours_feature(facts.hours_meter),
+        "usage_band": USAGE_BANDS.get(facts.usage_band, UNKNOWN),
+        "class_level": levels.product_class,
+        "variant_level": levels.variant,
+        "model_level": levels.model,
+        "region_level": encodings.region_levels.get(facts.region, 0.0),
+        "variant_spread": encodings.variant_spreads.get(
+            variant_key(facts.product_class, facts.variant), 0.0
         ),
-        *(encodings.option_code(group, name, facts.options.get(name, "")) for name in OPTIONS),
+        "size": encodings.typical_size(group) if math.isnan(size) else size,
+        "product_group": (
+            float(PRODUCT_GROUPS.index(group)) if group in PRODUCT_GROUPS else UNKNOWN
+        ),
+        "product_class": encodings.code("product_class", facts.product_class),
+        "model_effect": encodings.model_effect(group, facts.base_model, facts.variant),
+        "local_effect": encodings.local_effects.get(
+            local_key(facts.product_class, facts.variant, facts.region), 0.0
+        ),
+    }
+    own |= {
+        name: encodings.code(name, part)
+        for name, part in zip(VARIANT_PARTS, facts.variant.split("|"), strict=False)
+    }
+    return [
+        own[name]
+        if name in own
+        else encodings.option_code(group, name, facts.options.get(name, ""))
+        for name in encodings.layout
     ]

@@ -15,10 +15,12 @@ from ml.residual_value.encodings import (
     Encodings,
     base_key,
     catalogue_key,
+    local_key,
     model_key,
     variant_key,
 )
 from ml.residual_value.features import (
+    FEATURES,
     OPTIONS,
     PRODUCT_GROUPS,
     VARIANT_PARTS,
@@ -30,15 +32,19 @@ from ml.residual_value.hedonic import Hedonic
 from ml.residual_value.sales import Sales
 
 SHRINK_SALES = 2.0  # a level of n sales keeps n ÷ (n + 2) of its own mean; 5 and 10 were worse
+SHRINK_REGION_SALES = 10.0
+SHRINK_EFFECT_SALES = 12.0  # 5 and 7 were worse by 0.001 in most windows
+SHRINK_SPREAD_SALES = 12.0
 CODED_SALES_MIN = 30  # a rarer value of a categorical feature is treated as unknown
-FOLDS = 5
+FOLDS = 4
 
 Vector = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 KeyOf = Callable[[MachineFacts], str]
 
 
 def fit_encodings(sales: Sales, hedonic: Hedonic) -> Encodings:
-    """Return the encodings of sales."""
+    """Return the encodings of sales, without spreads and effects (see `with_effects`)."""
     plain = Encodings(
         group_levels=_means(sales, [hedonic.class_levels[f.product_class] for f in sales.facts]),
         class_levels=hedonic.class_levels,
@@ -49,6 +55,7 @@ def fit_encodings(sales: Sales, hedonic: Hedonic) -> Encodings:
         codes=_codes(sales),
         standard_options=_standard_options(sales),
         catalogue=_catalogue(sales),
+        layout=FEATURES,
     )
     return with_levels(plain, sales.facts, _residual(sales, hedonic))
 
@@ -59,22 +66,16 @@ def training_matrix(sales: Sales, hedonic: Hedonic, encodings: Encodings) -> Vec
     The levels of each fold are learned from the other folds; a machine's sales share a fold.
     """
     residual = _residual(sales, hedonic)
-    folds = np.array(
-        [_fold(machine or f"row {place}") for place, machine in enumerate(sales.machine)]
-    )
-    matrix = np.empty((len(sales), 0))
-    for fold in range(FOLDS):
-        own, others = folds == fold, folds != fold
-        blind = with_levels(
-            encodings,
-            [facts for facts, other in zip(sales.facts, others, strict=True) if other],
-            residual[others],
-        )
-        rows = matrix_of([sales.facts[place] for place in np.flatnonzero(own).tolist()], blind)
-        if not matrix.size:
-            matrix = np.empty((len(sales), rows.shape[1]))
-        matrix[own] = rows
-    return matrix
+
+    def blind(others: Flags) -> Encodings:
+        return with_levels(encodings, chosen(sales.facts, others), residual[others])
+
+    return _matrix_by_fold(sales, blind)
+
+
+def folds_of(sales: Sales) -> NDArray[np.int64]:
+    """Return each sale's fold; the sales of a machine share one."""
+    return np.array([_fold(name or f"row {place}") for place, name in enumerate(sales.machine)])
 
 
 def matrix_of(facts: Sequence[MachineFacts], encodings: Encodings) -> Vector:
@@ -83,15 +84,51 @@ def matrix_of(facts: Sequence[MachineFacts], encodings: Encodings) -> Vector:
 
 
 def with_levels(encodings: Encodings, facts: Sequence[MachineFacts], residual: Vector) -> Encodings:
-    """Return encodings with the levels of variant, base model and model, each net of the last."""
-    variants = _shrunken_means(
-        facts, residual, lambda machine: variant_key(machine.product_class, machine.variant)
-    )
+    """Return encodings with the levels of variant and region, each net of the last."""
+    variants = _shrunken_means(facts, residual, _variant_of, shrink=SHRINK_SALES)
     residual = residual - _looked_up(facts, variants, _variant_of)
-    bases = _shrunken_means(facts, residual, _base_of)
-    residual = residual - _looked_up(facts, bases, _base_of)
-    models = _shrunken_means(facts, residual, _model_of)
-    return replace(encodings, variant_levels=variants, base_levels=bases, model_levels=models)
+    regions = _shrunken_means(facts, residual, _region_of, shrink=SHRINK_REGION_SALES)
+    return replace(encodings, variant_levels=variants, region_levels=regions)
+
+
+def with_effects(
+    encodings: Encodings, facts: Sequence[MachineFacts], unexplained: Vector, weights: Vector
+) -> Encodings:
+    """Return encodings with the effects of place and model, and the spreads around the median.
+
+    `unexplained` is what the boosters leave of log prices they have not seen. Effects are added to
+    the boosters' output and shown to none of them: see `features.EFFECTS`.
+    """
+    left = unexplained
+    places = _shrunken_means(facts, left, _local_of, shrink=SHRINK_EFFECT_SALES, weights=weights)
+    left = left - _looked_up(facts, places, _local_of)
+    bases = _shrunken_means(facts, left, _base_of, shrink=SHRINK_EFFECT_SALES, weights=weights)
+    left = left - _looked_up(facts, bases, _base_of)
+    models = _shrunken_means(facts, left, _model_of, shrink=SHRINK_EFFECT_SALES, weights=weights)
+    left = left - _looked_up(facts, models, _model_of)
+    spread = np.abs(left) - np.mean(np.abs(left))
+    return replace(
+        encodings,
+        local_effects=places,
+        base_effects=bases,
+        model_effects=models,
+        variant_spreads=_shrunken_means(facts, spread, _variant_of, shrink=SHRINK_SPREAD_SALES),
+    )
+
+
+def chosen(facts: Sequence[MachineFacts], mask: Flags) -> list[MachineFacts]:
+    """Return the facts for which `mask` is true."""
+    return [facts[place] for place in np.flatnonzero(mask).tolist()]
+
+
+def _matrix_by_fold(sales: Sales, blind: Callable[[Flags], Encodings]) -> Vector:
+    folds = folds_of(sales)
+    matrix = np.empty((len(sales), len(FEATURES)))
+    for fold in range(FOLDS):
+        own = folds == fold
+        if own.any():
+            matrix[own] = matrix_of(chosen(sales.facts, own), blind(~own))
+    return matrix
 
 
 def _residual(sales: Sales, hedonic: Hedonic) -> Vector:
@@ -100,6 +137,14 @@ def _residual(sales: Sales, hedonic: Hedonic) -> Vector:
 
 def _variant_of(machine: MachineFacts) -> str:
     return variant_key(machine.product_class, machine.variant)
+
+
+def _region_of(machine: MachineFacts) -> str:
+    return machine.region
+
+
+def _local_of(machine: MachineFacts) -> str:
+    return local_key(machine.product_class, machine.variant, machine.region)
 
 
 def _base_of(machine: MachineFacts) -> str:
@@ -113,16 +158,24 @@ def _model_of(machine: MachineFacts) -> str:
 
 
 def _shrunken_means(
-    facts: Sequence[MachineFacts], residual: Vector, key_of: KeyOf
+    facts: Sequence[MachineFacts],
+    residual: Vector,
+    key_of: KeyOf,
+    *,
+    shrink: float,
+    weights: Vector | None = None,
 ) -> dict[str, float]:
     sums: defaultdict[str, float] = defaultdict(float)
     counts: Counter[str] = Counter()
-    for machine, value in zip(facts, residual.tolist(), strict=True):
+    masses: defaultdict[str, float] = defaultdict(float)
+    given = np.ones(len(facts)) if weights is None else weights
+    for machine, value, weight in zip(facts, residual.tolist(), given.tolist(), strict=True):
         if key := key_of(machine):
-            sums[key] += value
+            sums[key] += weight * value
+            masses[key] += weight
             counts[key] += 1
     return {
-        key: round(sums[key] / (counts[key] + SHRINK_SALES), 6)
+        key: round(sums[key] / (masses[key] + shrink), 6)
         for key in sorted(counts)
         if counts[key] >= SALES_MIN
     }
@@ -171,8 +224,10 @@ def _variant_part(place: int) -> KeyOf:
     return lambda facts: facts.variant.split("|")[place]
 
 
-_CATEGORIES: dict[str, KeyOf] = {name: _option(name) for name in OPTIONS} | {
-    name: _variant_part(place) for place, name in enumerate(VARIANT_PARTS)
+_CATEGORIES: dict[str, KeyOf] = {
+    "product_class": lambda facts: facts.product_class,
+    **{name: _option(name) for name in OPTIONS},
+    **{name: _variant_part(place) for place, name in enumerate(VARIANT_PARTS)},
 }
 
 

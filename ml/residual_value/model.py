@@ -1,14 +1,17 @@
 """A trained model read from its folder: log-price quantiles for machines. Needs no scikit-learn.
 
-A folder holds the boosters as native text, the encodings, the calibration, the card, its figures,
-and a manifest with the SHA-256 of each; a file that does not fit its hash is refused.
+A folder holds the boosters as native text (large ones compressed), the encodings, the calibration,
+the card, its figures, and a manifest with the SHA-256 of each, unpacked; a file that does not fit
+its hash is refused.
 """
 
+import gzip
 import hashlib
 import json
 import math
+import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +21,7 @@ import numpy as np
 
 from ml.residual_value.booster import Booster, Matrix
 from ml.residual_value.encodings import Encodings
-from ml.residual_value.features import FEATURES, MachineFacts, vector
+from ml.residual_value.features import EFFECTS, FIRST_LAYOUT, MachineFacts, vector
 
 MANIFEST = "manifest.json"
 CALIBRATION = "calibration.json"
@@ -28,7 +31,8 @@ EVALUATION = "evaluation.json"
 MEDIAN = "median"
 TAILS = {"q05": 0.05, "q10": 0.10, "q90": 0.90, "q95": 0.95}
 QUANTILES = ("q05", "q10", "q50", "q90", "q95")
-LEVEL_COLUMNS = slice(FEATURES.index("class_level"), FEATURES.index("model_level") + 1)
+PACKED = ".gz"
+LEVELS_OF_FIRST_LAYOUT = ("class_level", "variant_level", "model_level")
 
 
 class ModelRefused(Exception):
@@ -44,7 +48,11 @@ class Calibration:
         window_start, window_end: First and last day of the sales.
         first_month, index: The log index by month, 0 at the last (see `hedonic`).
         median_offset: What the median booster's labels were centred by.
-        tail_offsets: The same for each tail booster, beside the levels.
+        tail_offsets: The same for each tail booster.
+        tails_beside: What a tail booster's output is added to: the "median", or the "levels" in
+            models of the first layout.
+        nowcast: Log prices beyond the index, by month after the window's last; the last one holds.
+        nowcast_slope: The trend a month that they continue.
         conformal: What each tail gives way, by quantile and product group ("": pooled).
         training_rows, calibration_rows: Sales that the boosters were trained on, and those of the
             last months that the conformal step used before.
@@ -68,6 +76,9 @@ class Calibration:
     libraries: Mapping[str, str]
     sales_sha256: str
     synthetic: bool
+    tails_beside: str = "levels"
+    nowcast: Sequence[float] = field(default_factory=list)
+    nowcast_slope: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Return the plain content, for a file."""
@@ -79,7 +90,7 @@ class Prediction:
     """Quantiles of the natural logarithm of the price, USD, at the window's last index.
 
     Attributes:
-        features: What was predicted from, exact, in the order of FEATURES; None is unknown.
+        features: What was predicted from, exact, in the order of the model's; None is unknown.
         log_price: By QUANTILES, never crossing, rounded to nine decimals.
     """
 
@@ -100,11 +111,11 @@ class ResidualValueModel:
         self.sha256 = check_manifest(folder)
         try:
             self.calibration = Calibration(**json.loads((folder / CALIBRATION).read_text()))
-            self.encodings = Encodings.from_json(json.loads((folder / ENCODINGS).read_text()))
-            self._median = Booster(folder / f"{MEDIAN}.txt", features=len(FEATURES))
-            self._tails = {
-                name: Booster(folder / f"{name}.txt", features=len(FEATURES)) for name in TAILS
-            }
+            encodings = {"layout": FIRST_LAYOUT} | json.loads(read_unpacked(folder, ENCODINGS))
+            self.encodings = Encodings.from_json(encodings)
+            self.features = tuple(self.encodings.layout)
+            self._median = self._booster(MEDIAN)
+            self._tails = {name: self._booster(name) for name in TAILS}
         except Exception as error:
             raise ModelRefused(f"{folder} is not a residual-value model: {error}") from error
         self.version = self.calibration.version
@@ -140,17 +151,56 @@ class ResidualValueModel:
     def log_quantiles(self, rows: Matrix, groups: Sequence[str]) -> Matrix:
         """Return log-price quantiles (columns of QUANTILES) for feature rows."""
         return assemble(
-            self._median.predict(rows),
-            {name: booster.predict(rows) for name, booster in self._tails.items()},
+            self._median.predict(seen_by_boosters(rows, self.features)),
+            {
+                name: booster.predict(seen_by_boosters(rows, self.features))
+                for name, booster in self._tails.items()
+            },
             rows,
             groups,
             self.calibration,
+            features=self.features,
         )
+
+    def median_contributions(self, rows: Matrix) -> Matrix:
+        """Return what each feature (columns of `features`) adds to the log price's median.
+
+        TreeSHAP parts of the booster, and the effects beside it. What is left of the median is the
+        same for every machine: the mean of the training sales at the window's last index.
+        """
+        parts = self._median.contributions(seen_by_boosters(rows, self.features))[:, :-1]
+        return np.hstack([parts, rows[:, parts.shape[1] :]])
 
     def log_index(self, on: date) -> Decimal:
         """Return the log index of a day against the window's end; beyond it the nearest month's."""
         place = on.year * 12 + on.month - 1 - self.calibration.first_month
         return exact(self.calibration.index[min(max(place, 0), len(self.calibration.index) - 1)])
+
+    def log_nowcast(self, on: date) -> float:
+        """Return what prices of a day are taken to lie above the index, in log price.
+
+        It is 0 within the window. No valuation uses it: it serves figures and predictions of the
+        months right after the window, from sales of the window alone.
+        """
+        return nowcast_of(on.year * 12 + on.month - 1, self.calibration)
+
+    def _booster(self, name: str) -> Booster:
+        width = sum(feature not in EFFECTS for feature in self.features)
+        text = read_unpacked(self.folder, f"{name}.txt").decode()
+        return Booster(text, name=f"{name}.txt", features=width)
+
+
+def nowcast_of(month: int, calibration: Calibration) -> float:
+    """Return the nowcast of a month (see `ResidualValueModel.log_nowcast`)."""
+    after = month - (calibration.first_month + len(calibration.index) - 1)
+    if after <= 0 or not calibration.nowcast:
+        return 0.0
+    return calibration.nowcast[min(after, len(calibration.nowcast)) - 1]
+
+
+def seen_by_boosters(rows: Matrix, features: Sequence[str]) -> Matrix:
+    """Return the columns that the boosters take: all but the effects, which stand last."""
+    return rows[:, : sum(feature not in EFFECTS for feature in features)]
 
 
 def assemble(
@@ -159,33 +209,54 @@ def assemble(
     rows: Matrix,
     groups: Sequence[str],
     calibration: Calibration,
+    *,
+    features: Sequence[str],
 ) -> Matrix:
-    """Return quantiles of log price from raw outputs: offsets, conformal step, order.
+    """Return quantiles of log price from raw outputs: effects, offsets, conformal step, order.
 
     The median stays as it is; a tail that crosses it stops there, and the two tails of a side
     change places where they cross. Each of these steps, and a constant offset, keeps every column
     monotone in age and hours.
     """
-    levels = rows[:, LEVEL_COLUMNS].sum(axis=1)
-    middle = median + calibration.median_offset
+    effects = [place for place, name in enumerate(features) if name in EFFECTS]
+    middle = median + calibration.median_offset + rows[:, effects].sum(axis=1)
+    base = middle
+    if calibration.tails_beside == "levels":
+        base = rows[:, [features.index(name) for name in LEVELS_OF_FIRST_LAYOUT]].sum(axis=1)
     columns = {"q50": middle}
     for name, tau in TAILS.items():
         given = calibration.conformal[name]
         offsets = np.array([given.get(group, given[""]) for group in groups])
-        tail = tails[name] + calibration.tail_offsets[name] + levels
+        tail = tails[name] + calibration.tail_offsets[name] + base
         columns[name] = (
             np.maximum(tail + offsets, middle) if tau > 0.5 else np.minimum(tail - offsets, middle)
         )
     return np.sort(np.column_stack([columns[name] for name in QUANTILES]), axis=1)
 
 
+def read_unpacked(folder: Path, name: str) -> bytes:
+    """Return the content of a file that may be kept compressed.
+
+    Raises:
+        OSError: Neither is there, or it cannot be unpacked.
+    """
+    packed = folder / (name + PACKED)
+    return (
+        gzip.decompress(packed.read_bytes()) if packed.is_file() else (folder / name).read_bytes()
+    )
+
+
+def write_packed(folder: Path, name: str, content: bytes) -> None:
+    """Write a file compressed; the same content gives the same bytes."""
+    (folder / (name + PACKED)).write_bytes(gzip.compress(content, compresslevel=9, mtime=0))
+
+
 def write_manifest(folder: Path) -> str:
-    """Write the hash of every file of a folder, and return the hash over them all."""
-    files = {
-        file.name: hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in sorted(folder.iterdir())
-        if file.name != MANIFEST
-    }
+    """Write the hash of every file of a folder, unpacked, and return the hash over them all."""
+    names = sorted(
+        file.name.removesuffix(PACKED) for file in folder.iterdir() if file.name != MANIFEST
+    )
+    files = {name: hashlib.sha256(read_unpacked(folder, name)).hexdigest() for name in names}
     (folder / MANIFEST).write_text(canonical({"files": files}))
     return hashlib.sha256(canonical(files).encode()).hexdigest()
 
@@ -205,12 +276,14 @@ def check_manifest(folder: Path) -> str:
     if missing := sorted(needed - set(files)):
         raise ModelRefused(f"the manifest of {folder} lacks {', '.join(missing)}")
     for name, expected in files.items():
-        file = folder / name
-        if not file.is_file():
-            raise ModelRefused(f"{file} is missing")
-        found = hashlib.sha256(file.read_bytes()).hexdigest()
+        try:
+            found = hashlib.sha256(read_unpacked(folder, name)).hexdigest()
+        except FileNotFoundError as error:
+            raise ModelRefused(f"{folder / name} is missing") from error
+        except (OSError, EOFError, zlib.error) as error:
+            raise ModelRefused(f"{folder / name} cannot be unpacked: {error}") from error
         if found != expected:
-            raise ModelRefused(f"{file} was changed: SHA-256 {found}, not {expected}")
+            raise ModelRefused(f"{folder / name} was changed: SHA-256 {found}, not {expected}")
     return hashlib.sha256(canonical(files).encode()).hexdigest()
 
 

@@ -29,6 +29,9 @@ OPTIONAL = (
     "fiModelDesc",
     "date_precision",
     "source",
+    "state",
+    "ProductSize",
+    "UsageBand",
     *OPTIONS,
 )
 NUMBERS = ("SalePrice", "YearMade", "SalesID", "MachineID", "MachineHoursCurrentMeter")
@@ -37,6 +40,7 @@ BUILD_YEAR_UNKNOWN_BELOW = 1900  # the data write 1000 where nobody knew
 PRICE_MIN, PRICE_MAX = 100.0, 10_000_000.0  # USD; beyond it a typing error is likelier than a sale
 FIRST_YEAR, LAST_YEAR = 1980, 2100
 
+NEVER_DECODED = "CODE_"  # how a category starts that one part of the public data never names
 SYNTHETIC = "synthetic"  # what the generator writes as source
 
 
@@ -64,6 +68,7 @@ class Sales:
         machine: The machine's id in the data, or "" where it is not known.
         model_name: The model's full name, or "".
         synthetic: Whether any row comes from the generator.
+        frame: The columns as they were read.
     """
 
     facts: Sequence[MachineFacts]
@@ -72,6 +77,7 @@ class Sales:
     machine: Sequence[str]
     model_name: Sequence[str]
     synthetic: bool
+    frame: pl.DataFrame
 
     def __len__(self) -> int:
         return len(self.facts)
@@ -86,7 +92,21 @@ class Sales:
             [self.machine[place] for place in places],
             [self.model_name[place] for place in places],
             self.synthetic,
+            self.frame.filter(pl.Series(mask)),
         )
+
+
+def join_sales(parts: Sequence[Sales]) -> Sales:
+    """Return the rows of several sales, one after the other."""
+    return Sales(
+        facts=[facts for part in parts for facts in part.facts],
+        log_price=np.concatenate([part.log_price for part in parts]),
+        month=np.concatenate([part.month for part in parts]),
+        machine=[name for part in parts for name in part.machine],
+        model_name=[name for part in parts for name in part.model_name],
+        synthetic=any(part.synthetic for part in parts),
+        frame=pl.concat([part.frame for part in parts]),
+    )
 
 
 def read_sales(path: Path) -> tuple[Sales, list[Rejection]]:
@@ -177,6 +197,7 @@ def to_sales(frame: pl.DataFrame) -> Sales:
         machine=machines,
         model_name=names,
         synthetic=bool((frame["source"] == SYNTHETIC).fill_null(False).any()),
+        frame=frame,
     )
 
 
@@ -205,9 +226,16 @@ def _facts(row: dict[str, Any]) -> MachineFacts:
         on=month_end(month_number(sold)) if row["date_precision"] == "month" else sold,
         product_group=row["ProductGroup"],
         product_class=row["fiProductClassDesc"],
-        base_model=row["fiBaseModel"] or "",
-        variant="|".join(part or "" for part in variant),
+        base_model=_word(row["fiBaseModel"]),
+        variant="|".join(_word(part) for part in variant),
         build_year=None if built is None or built < BUILD_YEAR_UNKNOWN_BELOW else int(built),
         hours_meter=hours if hours is not None and hours > 0 else None,
-        options={name: row[name] for name in OPTIONS if row[name]},
+        options={name: row[name] for name in OPTIONS if _word(row[name])},
+        region=_word(row["state"]),
+        usage_band=_word(row["UsageBand"]),
     )
+
+
+def _word(value: str | None) -> str:
+    """Return a category; one that a part of the data never decoded is unknown."""
+    return "" if value is None or value.startswith(NEVER_DECODED) else value

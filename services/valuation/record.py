@@ -13,7 +13,6 @@ from functools import cache
 from importlib.metadata import version as installed
 from typing import Any, TypeAlias
 
-from ml.residual_value.features import FEATURES
 from ml.residual_value.model import QUANTILES, Prediction, canonical
 from services.valuation.appraisal import Valuer
 from services.valuation.model import (
@@ -54,7 +53,7 @@ def make_record(
         "format": FORMAT,
         "request": request,
         "inputs": inputs_to_json(inputs),
-        "features": dict(zip(FEATURES, prediction.features, strict=True)),
+        "features": dict(zip(valuer.model.features, prediction.features, strict=True)),
         "log_price": {
             name: str(value) for name, value in zip(QUANTILES, prediction.log_price, strict=True)
         },

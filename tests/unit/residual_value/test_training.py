@@ -1,7 +1,9 @@
 """Training, prediction and the command line, on synthetic sales."""
 
+import gzip
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +12,16 @@ import pytest
 
 from ml.residual_value import synthetic
 from ml.residual_value.__main__ import main
-from ml.residual_value.evaluation import figures, untuned_lightgbm
-from ml.residual_value.features import FEATURES
+from ml.residual_value.evaluation import figures
+from ml.residual_value.features import BOOSTER_FEATURES, EFFECTS, FEATURES
 from ml.residual_value.hedonic import fit_hedonic
-from ml.residual_value.levels import fit_encodings, matrix_of, training_matrix
+from ml.residual_value.levels import fit_encodings, matrix_of, training_matrix, with_effects
 from ml.residual_value.model import (
     MANIFEST,
     QUANTILES,
     ModelRefused,
     ResidualValueModel,
+    seen_by_boosters,
     write_manifest,
 )
 from ml.residual_value.sales import Sales, SalesRefused, read_sales
@@ -75,6 +78,7 @@ def test_a_model_read_from_its_folder_predicts_as_the_one_in_memory(
     index = np.array([float(model.log_index(facts.on)) for facts in sales.facts])
     rows = matrix_of(sales.facts, model.encodings)
     quantiles = model.log_quantiles(rows, [facts.product_group for facts in sales.facts])
+    assert seen_by_boosters(rows, model.features).shape[1] == len(BOOSTER_FEATURES)
     assert np.allclose(in_memory.log_quantiles(sales), quantiles + index[:, None], atol=1e-12)
 
 
@@ -85,21 +89,22 @@ def test_no_rows_levels_have_seen_its_own_price(sales: Sales) -> None:
     before = training_matrix(sales, hedonic, encodings)
     prices = sales.log_price.copy()
     prices[10] += 3.0
-    lifted = Sales(
-        sales.facts, prices, sales.month, sales.machine, sales.model_name, sales.synthetic
-    )
+    lifted = replace(sales, log_price=prices)
     after = training_matrix(lifted, hedonic, encodings)
     assert np.array_equal(before[10], after[10], equal_nan=True)
-    levels = [FEATURES.index("variant_level"), FEATURES.index("model_level")]
-    assert not np.array_equal(before[:, levels], after[:, levels])
+    level = FEATURES.index("variant_level")
+    assert not np.array_equal(before[:, level], after[:, level])
 
 
 def test_a_level_of_a_few_sales_is_not_kept(sales: Sales) -> None:
     """No level, and no model's name, stands for a row of the data."""
     few = sales.take(np.arange(len(sales)) < 4)
     encodings = fit_encodings(few, fit_hedonic(sales))
-    assert not encodings.base_levels
+    encodings = with_effects(encodings, few.facts, np.ones(len(few)), np.ones(len(few)))
     assert not encodings.variant_levels
+    assert not encodings.base_effects
+    assert not encodings.model_effects
+    assert not encodings.local_effects
     assert not encodings.catalogue
 
 
@@ -110,7 +115,33 @@ def test_the_model_beats_the_median_of_the_class_out_of_time(sales: Sales) -> No
     assert report["rows"] == len(later)
     assert report["rmsle"] < 0.30
     assert 0.75 <= report["coverage_90"] <= 1.0
-    assert untuned_lightgbm(past, later).shape == (len(later),)
+
+
+def test_whether_a_model_is_known_changes_nothing_that_the_boosters_see(
+    sales: Sales, folder: Path
+) -> None:
+    model = ResidualValueModel(folder)
+    known = [facts for facts in sales.facts if facts.base_model][:50]
+    unknown = [replace(facts, base_model="") for facts in known]
+    one, other = matrix_of(known, model.encodings), matrix_of(unknown, model.encodings)
+    assert np.array_equal(
+        seen_by_boosters(one, model.features),
+        seen_by_boosters(other, model.features),
+        equal_nan=True,
+    )
+    effect = FEATURES.index("model_effect")
+    assert (other[:, effect] == 0).all()
+    assert (one[:, effect] != 0).any()
+
+
+def test_the_parts_of_a_price_add_up_to_the_median(sales: Sales, folder: Path) -> None:
+    model = ResidualValueModel(folder)
+    rows = matrix_of(sales.facts[:40], model.encodings)
+    groups = [facts.product_group for facts in sales.facts[:40]]
+    parts = model.median_contributions(rows)
+    left = model.log_quantiles(rows, groups)[:, QUANTILES.index("q50")] - parts.sum(axis=1)
+    assert parts.shape[1] == len(BOOSTER_FEATURES) + len(EFFECTS)
+    assert np.ptp(left) < 1e-9
 
 
 def test_too_few_sales_are_refused_with_the_counts(sales: Sales) -> None:
@@ -169,8 +200,9 @@ def test_a_command_on_a_missing_file_says_what_is_wrong(
 def test_a_changed_booster_is_refused_with_its_name(folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "changed"
     shutil.copytree(folder, copy)
-    booster = copy / "q05.txt"
-    booster.write_text(booster.read_text().replace("tree", "Tree", 1))
+    booster = copy / "q05.txt.gz"
+    text = gzip.decompress(booster.read_bytes()).replace(b"tree", b"Tree", 1)
+    booster.write_bytes(gzip.compress(text))
     with pytest.raises(ModelRefused, match=r"q05\.txt was changed"):
         ResidualValueModel(copy)
 
@@ -178,7 +210,7 @@ def test_a_changed_booster_is_refused_with_its_name(folder: Path, tmp_path: Path
 def test_a_missing_file_and_a_missing_manifest_are_refused(folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "incomplete"
     shutil.copytree(folder, copy)
-    (copy / "median.txt").unlink()
+    (copy / "median.txt.gz").unlink()
     with pytest.raises(ModelRefused, match="is missing"):
         ResidualValueModel(copy)
     (copy / MANIFEST).unlink()
@@ -186,9 +218,19 @@ def test_a_missing_file_and_a_missing_manifest_are_refused(folder: Path, tmp_pat
         ResidualValueModel(copy)
 
 
+def test_a_booster_that_cannot_be_unpacked_is_refused(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "torn"
+    shutil.copytree(folder, copy)
+    booster = copy / "q95.txt.gz"
+    booster.write_bytes(booster.read_bytes()[:-20])
+    with pytest.raises(ModelRefused, match=r"q95\.txt cannot be unpacked"):
+        ResidualValueModel(copy)
+
+
 def test_a_foreign_booster_is_refused_though_its_hash_fits(folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "foreign"
     shutil.copytree(folder, copy)
+    (copy / "median.txt.gz").unlink()
     (copy / "median.txt").write_text("not a booster\n")
     write_manifest(copy)
     with pytest.raises(ModelRefused, match="not a residual-value model"):
