@@ -9,6 +9,7 @@ from ironloop.valuation.v1 import valuation_events_pb2
 
 from services.finance import (
     draw_handlers,
+    drift_store,
     factoring_handlers,
     factoring_store,
     receivable_events,
@@ -98,6 +99,13 @@ async def close_receivables(tx: Transaction, bought_out: leasing_events_pb2.Leas
     await _close_offers(tx, bought_out.lease, range(1, NUMBER_MAX + 1))
     known = await receivable_store.lock_run(tx.connection, bought_out.lease)
     await _settle(tx, [line for line in known if line.state is not ReceivableState.SETTLED])
+
+
+async def note_drift(tx: Transaction, alarm: valuation_events_pb2.DriftAlarm) -> None:
+    """Keep the alarm that new offers on a class of machines are under."""
+    await drift_store.set_alarm(
+        tx.connection, alarm.segment, alarm.equipment_classes, level=alarm.level
+    )
 
 
 async def revalue_draws(tx: Transaction, issued: valuation_events_pb2.ValuationIssued) -> None:

@@ -11,7 +11,7 @@ from ironloop.finance.v1 import (
 from ironloop.leasing.v1 import leasing_events_pb2
 from ironloop.valuation.v1 import valuation_events_pb2
 
-from services.finance import consumers, draw_handlers, drift, factoring_handlers, offer_handlers
+from services.finance import consumers, draw_handlers, factoring_handlers, offer_handlers
 from services.finance.draw_saga import DRAW_OFFER
 from services.finance.factoring_saga import FACTORING_ACCEPTANCE, FACTORING_RETURN
 from services.finance.offer_saga import OFFER_REQUEST
@@ -65,7 +65,7 @@ DEFINITION = ServiceDefinition(
         leasing_events_pb2.InstalmentPaid: consumers.collect_receivable,
         leasing_events_pb2.LeaseBoughtOut: consumers.close_receivables,
         valuation_events_pb2.ValuationIssued: consumers.revalue_draws,
-        valuation_events_pb2.DriftAlarm: drift.note_alarm,
+        valuation_events_pb2.DriftAlarm: consumers.note_drift,
     },
     sagas=(
         OFFER_REQUEST,

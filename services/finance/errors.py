@@ -309,3 +309,16 @@ class FactoringBusy(Aborted):
 
     def __init__(self, factoring: str, held_by: str) -> None:
         super().__init__(f"{factoring} is being worked on by {held_by}", factoring=factoring)
+
+
+class DriftStopsOffers(PreconditionFailed):
+    """The model of the values drifts so far that nothing is lent on them automatically."""
+
+    reason = "DRIFT_STOPS_OFFERS"
+
+    def __init__(self, equipment_class: str, level: int) -> None:
+        super().__init__(
+            f"the values of {equipment_class} are under drift alarm {level}; nothing is offered on "
+            "them automatically",
+            equipment_class=equipment_class,
+        )

@@ -7,7 +7,14 @@ from uuid import UUID
 
 from ironloop.finance.v1 import finance_events_pb2
 
-from services.finance import drift, facility_store, offer_events, offer_store, policy_store
+from services.finance import (
+    drift_model,
+    drift_store,
+    facility_store,
+    offer_events,
+    offer_store,
+    policy_store,
+)
 from services.finance.errors import LienFound
 from services.finance.lifecycle import OFFER
 from services.finance.offer_model import (
@@ -100,8 +107,8 @@ async def make_offer(
     facility = await facility_store.lock_facility(tx.connection, offer.facility_id)
     facility.require_active()
     policy = await policy_store.current_policy(tx.connection)
-    level = await drift.level_of(tx.connection, facts.equipment_class)
-    terms = drift.terms_under(
+    level = await drift_store.level_of(tx.connection, facts.equipment_class)
+    terms = drift_model.terms_under(
         policy.terms(facility.overrides), level, equipment_class=facts.equipment_class
     )
     decision = decide(

@@ -9,7 +9,7 @@ from datetime import date
 import numpy as np
 
 from ml.residual_value.drift import bin_shares, population_stability_index
-from services.valuation.label_store import Label
+from services.valuation.label_model import Label
 from services.valuation.policy import PolicyTable
 
 ALL = "ALL"  # the segment of all product groups

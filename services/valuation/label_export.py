@@ -17,7 +17,7 @@ from services.kit.commands import ServiceCommand
 from services.kit.runtime import Runtime
 from services.valuation import label_store
 from services.valuation.appraisal import FEN_PER_YUAN, Valuer
-from services.valuation.label_store import Label
+from services.valuation.label_model import Label
 from services.valuation.registry import load_registry
 from services.valuation.settings import ValuationSettings
 

@@ -31,7 +31,7 @@ from services.valuation import clients, label_store
 from services.valuation.appraisal import Valuer
 from services.valuation.drift_model import ALL, Assessment, assess_errors, assess_features
 from services.valuation.input_rules import check_inputs
-from services.valuation.label_store import Label, Sale
+from services.valuation.label_model import Label, Sale
 from services.valuation.model import MEDIAN, Appraisal, Inputs, Specification
 from services.valuation.record import inputs_to_json
 from services.valuation.registry import Registry

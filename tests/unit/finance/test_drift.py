@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from services.finance.drift import DriftStopsOffers, terms_under
+from services.finance.drift_model import terms_under
+from services.finance.errors import DriftStopsOffers
 from services.finance.policy_model import Parameter
 from tests.unit.finance.examples import TERMS
 

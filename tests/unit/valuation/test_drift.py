@@ -13,7 +13,7 @@ from ml.residual_value.sales import read_sales
 from services.valuation.drift_model import assess_errors, assess_features, month_levels
 from services.valuation.label_export import COLUMNS, rows_of_labels
 from services.valuation.label_handlers import label_of
-from services.valuation.label_store import Label, Sale
+from services.valuation.label_model import Label, Sale
 from services.valuation.model import MEDIAN
 from tests.unit.valuation.machines import AS_OF, EXCAVATOR, KNOWN, inputs_of, read_valuer
 
