@@ -6,7 +6,6 @@ with 1 where a round failed, or where what the ledger holds in the end cannot be
 
 import argparse
 import asyncio
-import os
 import signal
 import sys
 import time
@@ -27,7 +26,6 @@ INTERRUPTED = 130
 def main() -> int:
     """Run the campaign of this process's arguments."""
     arguments = _parse()
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # it tells of every process that is started
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
         task = loop.create_task(_run(arguments.seed, arguments.rounds, arguments.out))
