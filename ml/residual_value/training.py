@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.residual_value.booster import lightgbm, merged
+from ml.residual_value.booster import lean_text, lightgbm, merged
 from ml.residual_value.conformal import group_offsets
 from ml.residual_value.drift import training_bins
 from ml.residual_value.encodings import Encodings
@@ -210,7 +210,7 @@ def fit(sales: Sales, hedonic: Hedonic, *, version: str, sales_sha256: str) -> T
         tail_offsets[name] = float(np.quantile(left, tau))
         parameters = TAIL_PARAMETERS | {"objective": pinball(tau)}
         tail = _fit(parameters, seen, left - tail_offsets[name], rounds=TAIL_ROUNDS)
-        boosters[name] = tail.model_to_string()
+        boosters[name] = lean_text(tail)
     index = [round(float(value), 6) for value in hedonic.index]
     slope = index_trend(index)
     calibration = Calibration(
@@ -309,8 +309,7 @@ def _fit_median(rows: Vector, labels: Vector, weights: Vector) -> str:
     )
     for other in others:
         first = merged(first, other)
-    text: str = first.model_to_string()
-    return text
+    return lean_text(first)
 
 
 def conformal_offsets(model: TrainedModel, later: Sales) -> dict[str, dict[str, float]]:

@@ -1,6 +1,9 @@
 """Properties of the shipped boosters: monotone, ordered, small, and without a row of the data."""
 
+import gzip
+import json
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ from ml.residual_value.booster import Matrix
 from ml.residual_value.evaluation import evaluate
 from ml.residual_value.features import (
     CATEGORICAL,
+    EFFECTS,
     FEATURES,
     MONOTONE,
     PRODUCT_GROUPS,
@@ -22,10 +26,12 @@ from ml.residual_value.features import (
 from ml.residual_value.model import ResidualValueModel
 from ml.residual_value.sales import read_sales
 
-VERSION = "us-auctions-2012.02-1"
-FOLDER = Path(ml.residual_value.__file__).parent / "models" / VERSION
+MODELS = Path(ml.residual_value.__file__).parent / "models"
+FOLDER = MODELS / "us-auctions-2012.02-2"
+RETIRED = MODELS / "us-auctions-2012.02-1"
 SALES = Path(__file__).resolve().parents[4] / "shared" / "data" / "bluebook" / "sales.parquet"
 FILE_BYTES_MAX = 1_500_000
+PACKED_BYTES_MAX = 6 * 2**20
 
 
 @pytest.fixture(scope="module")
@@ -49,17 +55,19 @@ def random_rows(model: ResidualValueModel, count: int, *, seed: int) -> Matrix:
             rows[:, column] = random.uniform(9.0, 12.5, size=count)
         elif name == "size":
             rows[:, column] = random.uniform(0, 3_000, size=count)
+        elif name == "usage_band":
+            rows[:, column] = random.integers(0, 3, size=count)
         else:
             rows[:, column] = random.normal(0.0, 0.2, size=count)
         rows[random.random(count) < 0.15, column] = np.nan
-    # Levels are never unknown: a key that is not known counts as its parent.
-    for name in ("class_level", "variant_level", "model_level"):
+    # Levels and effects are never unknown: a key that is not known counts as its parent.
+    for name in ("class_level", "variant_level", "region_level", "variant_spread", *EFFECTS):
         place = FEATURES.index(name)
         rows[:, place] = np.nan_to_num(rows[:, place], nan=10.5 if name == "class_level" else 0.0)
     return rows
 
 
-@pytest.mark.parametrize("feature", sorted(MONOTONE))
+@pytest.mark.parametrize("feature", sorted(set(MONOTONE) & set(FEATURES)))
 def test_every_quantile_moves_one_way_with_each_constrained_feature(
     model: ResidualValueModel, feature: str
 ) -> None:
@@ -68,7 +76,7 @@ def test_every_quantile_moves_one_way_with_each_constrained_feature(
     low, high = {
         "age_years": (0.0, 60.0),
         "hours_meter": (1.0, 40_000.0),
-        "class_level": (8.5, 13.0),
+        "usage_band": (0.0, 2.0),
     }.get(feature, (-1.5, 1.5))
     previous = None
     for value in np.linspace(low, high, 80):
@@ -156,6 +164,14 @@ def test_the_files_are_small_and_every_level_rests_on_five_sales_or_more(
 ) -> None:
     for file in FOLDER.iterdir():
         assert file.stat().st_size < FILE_BYTES_MAX, file.name
+    packed = [
+        gzip.compress(file.read_bytes())
+        for folder in (FOLDER, RETIRED)
+        for file in folder.iterdir()
+        if file.suffix != ".gz"
+    ]
+    already = [file.stat().st_size for file in FOLDER.glob("*.gz")]
+    assert sum(map(len, packed)) + sum(already) < PACKED_BYTES_MAX
     assert all(known.sales >= 10 for known in model.encodings.catalogue.values())
 
 
@@ -170,6 +186,12 @@ def test_the_card_names_window_counts_licence_figures_and_limits(
         "coverage_90",
         "rmsle",
         "## Limits",
+        "random_forest",
+        "lucko_regression",
+        "hist_gradient_boosting",
+        "untuned_lightgbm",
+        "area under the ROC curve",
+        "### Gates",
         model.calibration.sales_sha256,
     ):
         assert part in model.card, part
@@ -183,6 +205,31 @@ def test_evaluating_the_shipped_model_on_the_shared_sales() -> None:
     report = evaluate(_MODEL, sales)
     assert [rejection.reason for rejection in rejections] == ["BUILD_YEAR_AFTER_SALE"] * 2
     assert report["rows"] == report["rows_within_training_window"] == 51_088
-    assert report["rmsle"] < 0.24
+    assert report["rmsle"] < 0.22
     assert abs(report["bias_log"]) < 0.02
     assert max(report["psi"].values()) < 0.02
+
+
+def test_a_model_of_the_first_layout_predicts_as_it_did() -> None:
+    facts = MachineFacts(on=date(2012, 2, 1), product_group="TEX", build_year=2005)
+    expected = ("10.106371661", "10.253716476", "10.627554218", "10.946354985", "11.021142559")
+    assert ResidualValueModel(RETIRED).predict(facts).log_price == tuple(map(Decimal, expected))
+
+
+def test_no_valuation_is_made_at_the_nowcast(model: ResidualValueModel) -> None:
+    after = date(2012, 4, 1)
+    assert model.log_nowcast(after) > 0 == model.log_nowcast(model.window_end)
+    assert model.log_index(after) == 0
+
+
+def test_the_figures_name_every_rival_on_the_same_rows(model: ResidualValueModel) -> None:
+    figures = json.loads(model.evaluation)
+    assert len(figures["windows"]) == 6
+    assert sum(window["rows"] for window in figures["windows"]) == figures["rows"] == 32_674
+    for window in figures["windows"]:
+        assert set(window["rivals"]) == set(figures["rmsle_ratio"])
+        assert abs(window["bias_log"]) <= 0.03
+    assert 0.88 <= figures["coverage_90"] <= 0.92
+    for group in figures["groups"]["product_group"].values():
+        assert group["coverage_90"] >= 0.83
+    assert figures["rmsle_ratio"]["random_forest"] <= 0.93
