@@ -18,7 +18,7 @@ from services.kit.errors import DomainError, Unauthenticated, Unavailable
 from services.kit.principals import Principal
 
 ALGORITHMS = ["EdDSA", "ES256", "RS256"]
-TOKEN_BYTES_MAX = 8_192  # a header larger than this is not a token of ours
+TOKEN_BYTES_MAX = 4_096  # ours have a tenth of it; from 8 KiB of headers on gRPC refuses some calls
 VERIFIED_MAX = 10_000  # verified tokens kept; verifying one takes about 150 µs
 KEYS_FETCH_TIMEOUT_S = 3.0
 KEYS_REFETCH_AFTER_S = 1.0  # an unknown key id waits for the issuer, asked at most this often

@@ -90,7 +90,7 @@ async def test_a_message_beyond_the_limit_is_refused(world: World) -> None:
         [],
         [("authorization", "Bearer x")],
         [("authorization-bin", b"Bearer x")],
-        [("authorization", "Bearer " + "W1tb" * 2_000)],
+        [("authorization", "Bearer " + "W1tb" * 1_100)],
     ],
 )
 async def test_who_proves_nothing_is_refused(
