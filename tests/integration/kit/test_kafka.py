@@ -97,16 +97,19 @@ def letters(line: Line) -> list[tuple[str, dict[str, str]]]:
     return []
 
 
+async def until_no_lag(feed: KafkaFeed) -> None:
+    async def no_lag() -> bool:
+        return await feed.lag() == 0
+
+    await until(no_lag, what="no lag")
+
+
 async def test_what_commits_here_has_its_effect_there(line: Line) -> None:
     async with line.relaying(), line.feeding() as feed:
         await line.write(*["a", "b", "c"] * 20)
         for key in ("a", "b", "c"):
             await line.until_seen(key, 20)
-
-        async def no_lag() -> bool:
-            return await feed.lag() == 0
-
-        await until(no_lag, what="no lag")
+        await until_no_lag(feed)
 
 
 async def test_a_consumer_that_stops_goes_on_where_it_stood(line: Line) -> None:
@@ -192,6 +195,7 @@ async def test_commands_go_on_without_a_broker_and_events_arrive_in_order(
         feed = await stack.enter_async_context(line.feeding())
         await line.write(*["a"] * 10)
         await line.until_seen("a", 10)
+        await until_no_lag(feed)
         await asyncio.to_thread(stop, own_broker.process, number=9)
         await line.write(*["a"] * 10)  # commands go on
         assert await probe.ask("select count(*) from outbox") == 10
