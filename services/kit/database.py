@@ -76,6 +76,8 @@ class Database:
         self._pool = pool
         self._size_max = size_max
         self._lent = 0
+        self._waiting = 0
+        self._at_hand: list[Connection] = []
         self._clock = clock
         self._service = service
         self._on_commit: list[Callable[[Transaction], None]] = []
@@ -149,17 +151,30 @@ class Database:
         return Lease(self)
 
     async def _acquire(self) -> Connection:
+        # A pool's way out and back costs a task each, so what was given back well is kept at hand.
+        while self._at_hand:
+            connection = self._at_hand.pop()
+            if not connection.is_closed():
+                self._lent += 1
+                return connection
+            await self._pool.release(connection)  # type: ignore[arg-type]  # it came from there
         # A timer costs more than to take a free connection, so only who must wait has one.
-        timeout_s = ACQUIRE_TIMEOUT_S if self._lent >= self._size_max else None
+        must_wait = self._lent >= self._size_max
         self._lent += 1
+        self._waiting += must_wait
         try:
-            return await self._pool.acquire(timeout=timeout_s)
+            return await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S if must_wait else None)
         except BaseException:
             self._lent -= 1
             raise
+        finally:
+            self._waiting -= must_wait
 
-    async def _give_back(self, connection: Connection) -> None:
+    async def _give_back(self, connection: Connection, *, is_well: bool) -> None:
         self._lent -= 1
+        if is_well and not self._waiting and not connection.is_closed():
+            self._at_hand.append(connection)
+            return
         await self._pool.release(connection)  # type: ignore[arg-type]  # it came from there
 
     @asynccontextmanager
@@ -185,7 +200,8 @@ class Database:
         except (*_LOST, DatabaseUnavailable, asyncpg.PostgresError):
             return False
         telemetry.POOL_CONNECTIONS.labels("open").set(self._pool.get_size())
-        telemetry.POOL_CONNECTIONS.labels("idle").set(self._pool.get_idle_size())
+        idle = self._pool.get_idle_size() + len(self._at_hand)
+        telemetry.POOL_CONNECTIONS.labels("idle").set(idle)
         return True
 
 
@@ -211,7 +227,7 @@ class Lease:
         error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        await self._database._give_back(self._connection)
+        await self._database._give_back(self._connection, is_well=error is None)
         if error is not None:
             _raise_lost(error)
 
