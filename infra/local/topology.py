@@ -17,15 +17,20 @@ TOPOLOGY = Topology(
         # The ledger: it calls nobody, and every service that moves money calls it.
         Service("settlement", settings={"pool_size_max": "16"}),
         # What a machine is worth; it holds the model in memory.
-        Service("valuation", calls=("marketplace",)),
+        Service("valuation", calls=("marketplace", "maintenance")),
         # Machines with title, custody and liens; listings.
         Service("marketplace", calls=("valuation",)),
         # Orders through escrow, and demand pools.
         Service("procurement", calls=("marketplace", "settlement", "finance")),
         # Facilities, draws against machines, factoring of instalments.
-        Service("finance", calls=("marketplace", "settlement", "valuation", "leasing")),
+        Service(
+            "finance",
+            calls=("marketplace", "settlement", "valuation", "leasing", "maintenance"),
+        ),
         # Quotes, leases, instalments, buyouts.
-        Service("leasing", calls=("marketplace", "settlement", "finance")),
+        Service("leasing", calls=("marketplace", "settlement", "finance", "maintenance")),
+        # Telemetry, meters and faults of machines; service plans and work orders.
+        Service("maintenance", calls=("marketplace",)),
     ),
 )
 

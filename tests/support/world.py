@@ -34,6 +34,7 @@ SERVICES = (
     "valuation",
     "finance",
     "leasing",
+    "maintenance",
 )
 PAGE_TOKEN_KEY = "a key that signs page tokens in tests"
 

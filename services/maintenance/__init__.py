@@ -1,0 +1,1 @@
+"""Maintenance: telemetry, meters, faults; service plans, work orders and what they complete."""

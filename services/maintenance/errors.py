@@ -1,0 +1,1 @@
+"""What maintenance refuses about telemetry, meters and faults."""

@@ -1,0 +1,1 @@
+"""The state machines of meter readings and faults, as tables."""
