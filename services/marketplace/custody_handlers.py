@@ -11,7 +11,13 @@ from services.marketplace import history_store, machine_events, machine_handlers
 from services.marketplace.errors import HeldByOther, InstantOutOfRange
 from services.marketplace.lifecycle import CUSTODY, MACHINE, hand_over_command
 from services.marketplace.listing_closing import withdraw_from_trade
-from services.marketplace.machine_model import Custody, Machine, MachineLifecycle, Reservation
+from services.marketplace.machine_model import (
+    Custody,
+    Interval,
+    Machine,
+    MachineLifecycle,
+    Reservation,
+)
 
 RESERVATION_TIMER = "machine_reservation"
 RESERVED_FOR_MAX = timedelta(days=400)  # longer than any order or lease application stays open
@@ -109,7 +115,7 @@ async def hand_over(
     if (present.custody, present.holder, present.reference) == asked:
         return machine
     step = CUSTODY.next(machine.custody, hand_over_command(custody), subject=machine.name)
-    _check_holds(machine, custody, reference)
+    _check_holds(machine, present, custody, reference)
     handed = machine.held_as(
         step.target,
         custodian=custodian,
@@ -126,12 +132,17 @@ async def hand_over(
     return await _change_custody(tx, machine, handed, reference=reference)
 
 
-def _check_holds(machine: Machine, custody: Custody, reference: str) -> None:
-    """Check that whoever hands a held machine over is the one who holds it."""
+def _check_holds(machine: Machine, present: Interval, custody: Custody, reference: str) -> None:
+    """Check that whoever hands a held machine over is the one who holds it.
+
+    A workshop gives a leased machine back under the reference under which it took it in.
+    """
     if machine.reservation:
         holder = machine.reservation.reference
     elif machine.custody is Custody.IN_SHOP and custody is Custody.ON_LEASE:
         holder = machine.lease_reference or "its workshop"
+        if machine.lease_reference and reference == present.reference:
+            return
     elif machine.lease_reference and custody is not Custody.IN_SHOP:
         holder = machine.lease_reference
     else:
@@ -142,6 +153,8 @@ def _check_holds(machine: Machine, custody: Custody, reference: str) -> None:
 
 def _lease_after(machine: Machine, custody: Custody, reference: str) -> str | None:
     """Return the lease under which a machine is out once it is handed over."""
+    if machine.custody is Custody.IN_SHOP and custody is Custody.ON_LEASE:
+        return machine.lease_reference
     if custody in {Custody.ON_LEASE, Custody.IN_TRANSIT}:
         return reference
     return machine.lease_reference if custody is Custody.IN_SHOP else None

@@ -147,6 +147,26 @@ class NotTitleHolder(PreconditionFailed):
         super().__init__(f"{party} does not hold the title of {machine}", subject=machine)
 
 
+class InstalledAhead(InvalidArgument):
+    """A component cannot have been installed on a day that is ahead."""
+
+    def __init__(self, day: date, *, today: date) -> None:
+        super().__init__("component.install_date", f"must not lie after {today}, not {day}")
+
+
+class ComponentsFull(PreconditionFailed):
+    """A machine has as many components on record as one may have."""
+
+    reason = "COMPONENTS_FULL"
+
+    def __init__(self, machine: str, limit: int) -> None:
+        super().__init__(
+            f"{machine} has {limit} components on record, which is the limit",
+            subject=machine,
+            limit=str(limit),
+        )
+
+
 class CustodyHeld(PreconditionFailed):
     """A machine that is reserved, leased or on its way cannot be scrapped."""
 

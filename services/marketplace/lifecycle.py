@@ -94,7 +94,7 @@ CUSTODY = Lifecycle(
         _hand_over(Custody.AVAILABLE, Custody.IN_SHOP),
         _hand_over(Custody.IN_SHOP, Custody.AVAILABLE, "out on a lease: " + _SAME_LEASE),
         _hand_over(Custody.ON_LEASE, Custody.IN_SHOP),
-        _hand_over(Custody.IN_SHOP, Custody.ON_LEASE, _SAME_LEASE),
+        _hand_over(Custody.IN_SHOP, Custody.ON_LEASE, "the reference is the lease's or the shop's"),
         _hand_over(Custody.ON_LEASE, Custody.IN_TRANSIT, _SAME_LEASE),
         _hand_over(Custody.IN_TRANSIT, Custody.AVAILABLE, _SAME_LEASE),
         _hand_over(Custody.ON_LEASE, Custody.AVAILABLE, _SAME_LEASE),

@@ -6,6 +6,7 @@ from ironloop.marketplace.v1 import marketplace_events_pb2 as events
 
 from services.kit import wire
 from services.marketplace.consent_model import Consent
+from services.marketplace.hours_wire import hours_to_wire
 from services.marketplace.listing_model import Inspection, Listing, Sale
 from services.marketplace.listing_wire import (
     format_number,
@@ -13,7 +14,6 @@ from services.marketplace.listing_wire import (
     offer_state_number,
     purpose_number,
 )
-from services.marketplace.machine_wire import hours_to_wire
 from services.marketplace.offer_model import Offer
 
 PRODUCES = (

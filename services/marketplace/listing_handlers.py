@@ -52,18 +52,27 @@ from services.marketplace.offer_handlers import check_none_accepted
 
 
 async def create_listing(
-    tx: Transaction, machine_id: UUID, content: Content, *, reference: str, viewer: Principal
+    tx: Transaction,
+    machine_id: UUID,
+    content: Content,
+    *,
+    reference: str,
+    disposal: str,
+    viewer: Principal,
 ) -> Listing:
-    """Draft a listing of a machine that the caller's party owns.
+    """Draft a listing of a machine that the caller's party owns; a service drafts for the owner.
 
     Raises:
         NotFound: The machine does not exist, or is not theirs to see.
         NotTitleHolder, MachineScrapped, ReferenceTaken: As they say.
     """
-    seller = viewer.require_party()
     machine, _ = await machine_handlers.get_machine(tx.connection, machine_id, viewer=viewer)
+    is_service = viewer.holds(options_pb2.ROLE_SERVICE)
+    seller = machine.title_holder if is_service else viewer.require_party()
     check_sellable(machine, seller=seller)
-    listing = new_listing(tx, machine, content, seller=seller, reference=reference)
+    listing = new_listing(
+        tx, machine, content, seller=seller, reference=reference, disposal=disposal
+    )
     if not await listing_store.insert_listing(tx.connection, listing):
         taken = await listing_store.find_by_reference(tx.connection, seller, reference)
         raise ReferenceTaken(reference, taken.name if taken else "another listing")
@@ -71,7 +80,13 @@ async def create_listing(
 
 
 def new_listing(
-    tx: Transaction, machine: Machine, content: Content, *, seller: str, reference: str
+    tx: Transaction,
+    machine: Machine,
+    content: Content,
+    *,
+    seller: str,
+    reference: str,
+    disposal: str = "",
 ) -> Listing:
     """Return a draft."""
     return Listing(
@@ -87,6 +102,7 @@ def new_listing(
         guide=None,
         sale=None,
         rejection_reason="",
+        disposal=disposal,
         publish_time=None,
         expire_time=None,
         create_time=tx.now,

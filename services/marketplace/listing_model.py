@@ -168,7 +168,11 @@ class ListedMachine:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A machine on offer."""
+    """A machine on offer.
+
+    Attributes:
+        disposal: The disposal that the sale is part of, or "".
+    """
 
     id: UUID
     version: int
@@ -182,6 +186,7 @@ class Listing:
     guide: Guide | None
     sale: Sale | None
     rejection_reason: str
+    disposal: str
     publish_time: datetime | None
     expire_time: datetime | None
     create_time: datetime
@@ -249,7 +254,9 @@ def seen_by(listing: Listing, viewer: Principal) -> Listing:
     if viewer.sees_all or viewer.party in {listing.seller, buyer}:
         return listing
     public = replace(listing.content, price_override_reason="", title_proofs=())
-    return replace(listing, content=public, reference=None, rejection_reason="", sale=None)
+    return replace(
+        listing, content=public, reference=None, rejection_reason="", sale=None, disposal=""
+    )
 
 
 def check_complete(listing: Listing, machine: Machine) -> None:

@@ -36,6 +36,7 @@ from services.marketplace import (
     search_store,
 )
 from services.marketplace.consent_model import TEXTS
+from services.marketplace.hours_wire import hours_from_wire
 from services.marketplace.lifecycle import LISTING
 from services.marketplace.listing_model import Listing, ListingOrder, seen_by
 from services.marketplace.listing_wire import (
@@ -50,7 +51,7 @@ from services.marketplace.listing_wire import (
     offer_to_wire,
     purpose_of,
 )
-from services.marketplace.machine_wire import class_of, hours_from_wire
+from services.marketplace.machine_wire import class_of
 from services.marketplace.search_words import query_terms
 
 
@@ -73,6 +74,7 @@ class ListingRpc(listings_pb2_grpc.ListingServiceServicer):
                 parse_name(request.machine, "machines", field="machine"),
                 content_from_wire(request.content, field="content"),
                 reference=request.reference,
+                disposal=request.disposal,
                 viewer=principal(),
             )
             return listing_to_wire(listing, None)

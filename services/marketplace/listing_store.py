@@ -31,9 +31,10 @@ async def insert_listing(connection: Connection, listing: Listing) -> bool:
         insert into listing
             (id, state, machine_id, seller, reference, format, ask_fen, price_override_reason,
              region, description, photos, title_proofs, lien_disclosure, make, model,
-             equipment_class, build_year, hours_meter, search_terms, create_time, update_time)
+             equipment_class, build_year, hours_meter, search_terms, disposal, create_time,
+             update_time)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-                $19, $20, $20)
+                $19, nullif($20, ''), $21, $21)
         on conflict (seller, reference) where reference is not null do nothing returning true
         """,
         listing.id,
@@ -55,6 +56,7 @@ async def insert_listing(connection: Connection, listing: Listing) -> bool:
         machine.build_year or 0,
         machine.hours_meter,
         _terms_of(listing),
+        listing.disposal,
         listing.create_time,
     )
     return bool(written)
@@ -285,6 +287,7 @@ def to_listing(row: Row) -> Listing:
         if row["order_name"] is None
         else Sale(row["order_name"], row["buyer"], row["agreed_price_fen"]),
         rejection_reason=row["rejection_reason"],
+        disposal=row["disposal"] or "",
         publish_time=row["publish_time"],
         expire_time=row["expire_time"],
         create_time=row["create_time"],

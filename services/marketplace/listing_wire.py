@@ -11,6 +11,7 @@ from services.kit.etags import etag
 from services.kit.ids import name
 from services.marketplace.consent_model import Consent, ConsentPurpose, ConsentText
 from services.marketplace.errors import NotYetAvailableFormat
+from services.marketplace.hours_wire import hours_to_wire
 from services.marketplace.listing_model import (
     ISSUED,
     ConditionGrade,
@@ -22,7 +23,7 @@ from services.marketplace.listing_model import (
     Listing,
     ListingFormat,
 )
-from services.marketplace.machine_wire import class_number, hours_to_wire
+from services.marketplace.machine_wire import class_number
 from services.marketplace.offer_model import Offer, OfferState
 
 _BUILT_FORMATS = frozenset({ListingFormat.FIXED, ListingFormat.OFFER})
@@ -49,6 +50,7 @@ def listing_to_wire(listing: Listing, inspection: Inspection | None) -> listings
         title_proofs=[document_to_wire(proof) for proof in content.title_proofs],
         listed_machine=_listed_to_wire(listing),
         rejection_reason=listing.rejection_reason,
+        disposal=listing.disposal,
         create_time=wire.instant(listing.create_time),
         update_time=wire.instant(listing.update_time),
     )

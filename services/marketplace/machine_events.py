@@ -5,11 +5,13 @@ from typing import Any
 from ironloop.marketplace.v1 import marketplace_events_pb2 as events
 
 from services.kit import wire
+from services.marketplace.component_model import Component
+from services.marketplace.component_wire import component_to_wire
+from services.marketplace.hours_wire import hours_to_wire
 from services.marketplace.machine_model import Lien, Machine
 from services.marketplace.machine_wire import (
     class_number,
     custody_number,
-    hours_to_wire,
     lifecycle_number,
     money_to_wire,
     scheme_number,
@@ -20,6 +22,7 @@ PRODUCES = (
     events.MachineUpdated,
     events.TitleTransferred,
     events.CustodyChanged,
+    events.ComponentRecorded,
     events.MachineLifecycleChanged,
     events.LienRegistered,
     events.LienReleased,
@@ -63,6 +66,20 @@ def custody_changed(machine: Machine, *, before: Machine, reference: str) -> eve
         custodian=machine.custodian,
         reference=reference,
         lifecycle=lifecycle_number(machine.lifecycle),
+        title_holder=machine.title_holder,
+        lease=machine.lease_reference or "",
+    )
+
+
+def component_recorded(
+    machine: Machine, component: Component, *, reference: str, replaced: Component | None
+) -> events.ComponentRecorded:
+    """Tell that a component was installed, and in whose place."""
+    return events.ComponentRecorded(
+        **_key(machine),
+        component=component_to_wire(component),
+        reference=reference,
+        replaced_serial_number=replaced.serial_number if replaced else "",
         title_holder=machine.title_holder,
     )
 

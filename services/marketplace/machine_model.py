@@ -229,7 +229,7 @@ def seen_by(
         return machine, list(liens)
     if own or viewer.party == machine.custodian:
         return machine, own
-    return replace(machine, custodian="", reservation=None), []
+    return replace(machine, custodian="", reservation=None, lease_reference=None), []
 
 
 def checked_hours(hours: Decimal, *, field: str) -> Decimal:

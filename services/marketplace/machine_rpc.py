@@ -1,10 +1,9 @@
 """The contract of machines: protobuf to arguments and back, nothing else."""
 
 from collections.abc import Sequence
-from datetime import UTC
 from typing import Any
 
-from ironloop.marketplace.v1 import machines_pb2, machines_pb2_grpc
+from ironloop.marketplace.v1 import components_pb2, machines_pb2, machines_pb2_grpc
 
 from services.kit import wire
 from services.kit.connection import Connection
@@ -14,32 +13,32 @@ from services.kit.principals import principal
 from services.kit.runtime import Runtime
 from services.kit.transaction import Transaction
 from services.marketplace import (
+    component_handlers,
+    component_store,
     custody_handlers,
-    history_store,
     import_handlers,
     import_model,
     import_wire,
-    lien_handlers,
     lien_store,
     machine_handlers,
     machine_store,
 )
+from services.marketplace.component_wire import component_from_wire
+from services.marketplace.hours_wire import hours_from_wire
 from services.marketplace.identity import identify
+from services.marketplace.lien_rpc import LienRpc
+from services.marketplace.machine_history_rpc import MachineHistoryRpc
 from services.marketplace.machine_model import EquipmentClass, Facts, Machine, seen_by
 from services.marketplace.machine_wire import (
     class_of,
     custody_of,
-    custody_to_wire,
     facts_from_wire,
-    hours_from_wire,
-    lien_to_wire,
     machine_to_wire,
     scheme_of,
-    title_to_wire,
 )
 
 
-class MachineRpc(machines_pb2_grpc.MachineServiceServicer):
+class MachineRpc(LienRpc, MachineHistoryRpc, machines_pb2_grpc.MachineServiceServicer):
     """Serves ironloop.marketplace.v1.MachineService."""
 
     def __init__(self, runtime: Runtime) -> None:
@@ -64,7 +63,7 @@ class MachineRpc(machines_pb2_grpc.MachineServiceServicer):
                 facts_from_wire(stated, field="facts."),
                 owner=principal().require_party(),
             )
-            return machine_to_wire(machine, [])
+            return machine_to_wire(machine, [], [])
 
         return await self._commands.run(request, work)
 
@@ -92,7 +91,8 @@ class MachineRpc(machines_pb2_grpc.MachineServiceServicer):
             machine, liens = await machine_handlers.get_machine(
                 connection, machine_id, viewer=principal()
             )
-        return machine_to_wire(machine, liens)
+            components = await component_store.components_of(connection, [machine_id])
+        return machine_to_wire(machine, liens, components[machine_id])
 
     async def ListMachines(
         self, request: machines_pb2.ListMachinesRequest, context: Any
@@ -245,116 +245,36 @@ class MachineRpc(machines_pb2_grpc.MachineServiceServicer):
 
         return await self._commands.run(request, work)
 
-    async def RegisterLien(
-        self, request: machines_pb2.RegisterLienRequest, context: Any
-    ) -> machines_pb2.Lien:
-        """Register a lien."""
+    async def RecordComponent(
+        self, request: components_pb2.RecordComponentRequest, context: Any
+    ) -> machines_pb2.Machine:
+        """Record that a component was installed."""
 
-        async def work(tx: Transaction) -> machines_pb2.Lien:
-            has_time = request.HasField("register_time")
-            lien = await lien_handlers.register_lien(
+        async def work(tx: Transaction) -> machines_pb2.Machine:
+            machine = await component_handlers.record_component(
                 tx,
                 parse_name(request.machine, "machines", field="machine"),
-                holder=request.holder,
+                component_from_wire(request.component),
                 reference=request.reference,
-                registry_no=request.registry_no,
-                secured_amount_fen=wire.fen(
-                    request.secured_amount, field="secured_amount", positive=True
-                ),
-                purchase_money=request.purchase_money,
-                register_time=request.register_time.ToDatetime(tzinfo=UTC) if has_time else None,
             )
-            return lien_to_wire(lien)
+            return await _whole(tx, machine)
 
         return await self._commands.run(request, work)
-
-    async def ReleaseLien(
-        self, request: machines_pb2.ReleaseLienRequest, context: Any
-    ) -> machines_pb2.Lien:
-        """Release a lien."""
-
-        async def work(tx: Transaction) -> machines_pb2.Lien:
-            return lien_to_wire(
-                await lien_handlers.release_lien(tx, parse_name(request.name, "liens"))
-            )
-
-        return await self._commands.run(request, work)
-
-    async def GetLien(
-        self, request: machines_pb2.GetLienRequest, context: Any
-    ) -> machines_pb2.Lien:
-        """Return a lien."""
-        lien_id = parse_name(request.name, "liens")
-        async with self._database.read() as connection:
-            return lien_to_wire(
-                await lien_handlers.get_lien(connection, lien_id, viewer=principal())
-            )
-
-    async def ListLiens(
-        self, request: machines_pb2.ListLiensRequest, context: Any
-    ) -> machines_pb2.ListLiensResponse:
-        """List the liens of a machine that the caller may see."""
-        machine_id = parse_name(request.machine, "machines", field="machine")
-        page = self._pages.open(request)
-        (after,) = page.after or (0,)
-        async with self._database.read() as connection:
-            await machine_handlers.get_machine(connection, machine_id, viewer=principal())
-            rows = await lien_store.list_liens(
-                connection, machine_id, viewer=principal(), after=after, limit=page.limit + 1
-            )
-            active = await lien_store.active_liens(connection, [machine_id])
-        kept, token = self._pages.cut(request, page, rows, key=lambda row: (row.number,))
-        ranked = {lien.id: lien for lien in active.get(machine_id, [])}
-        return machines_pb2.ListLiensResponse(
-            liens=[lien_to_wire(ranked.get(lien.id, lien)) for lien in kept],
-            next_page_token=token,
-        )
-
-    async def ListTitleHistory(
-        self, request: machines_pb2.ListTitleHistoryRequest, context: Any
-    ) -> machines_pb2.ListTitleHistoryResponse:
-        """List who held a title and when."""
-        machine_id = parse_name(request.machine, "machines", field="machine")
-        page = self._pages.open(request)
-        (after,) = page.after or (0,)
-        async with self._database.read() as connection:
-            await machine_handlers.get_owned_machine(connection, machine_id, viewer=principal())
-            rows = await history_store.list_titles(
-                connection, machine_id, after=after, limit=page.limit + 1
-            )
-        kept, token = self._pages.cut(request, page, rows, key=lambda row: (row.number,))
-        return machines_pb2.ListTitleHistoryResponse(
-            intervals=[title_to_wire(interval) for interval in kept], next_page_token=token
-        )
-
-    async def ListCustodyHistory(
-        self, request: machines_pb2.ListCustodyHistoryRequest, context: Any
-    ) -> machines_pb2.ListCustodyHistoryResponse:
-        """List who had a machine, how and when."""
-        machine_id = parse_name(request.machine, "machines", field="machine")
-        page = self._pages.open(request)
-        (after,) = page.after or (0,)
-        async with self._database.read() as connection:
-            await machine_handlers.get_owned_machine(connection, machine_id, viewer=principal())
-            rows = await history_store.list_custodies(
-                connection, machine_id, after=after, limit=page.limit + 1
-            )
-        kept, token = self._pages.cut(request, page, rows, key=lambda row: (row.number,))
-        return machines_pb2.ListCustodyHistoryResponse(
-            intervals=[custody_to_wire(interval) for interval in kept], next_page_token=token
-        )
 
 
 async def _whole(tx: Transaction, machine: Machine) -> machines_pb2.Machine:
     """Return a machine as whoever changed it sees it."""
-    liens = await lien_store.active_liens(tx.connection, [machine.id])
-    return machine_to_wire(*seen_by(machine, liens.get(machine.id, []), principal()))
+    return (await _seen(tx.connection, [machine]))[0]
 
 
 async def _seen(connection: Connection, rows: Sequence[Machine]) -> list[machines_pb2.Machine]:
-    liens = await lien_store.active_liens(connection, [machine.id for machine in rows])
+    ids = [machine.id for machine in rows]
+    liens = await lien_store.active_liens(connection, ids)
+    components = await component_store.components_of(connection, ids)
     return [
-        machine_to_wire(*seen_by(machine, liens.get(machine.id, []), principal()))
+        machine_to_wire(
+            *seen_by(machine, liens.get(machine.id, []), principal()), components[machine.id]
+        )
         for machine in rows
     ]
 

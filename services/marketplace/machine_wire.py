@@ -1,15 +1,17 @@
 """Machines, liens and intervals as the contract shows them, and back."""
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
-from google.type import decimal_pb2, money_pb2
+from google.type import money_pb2
 from ironloop.marketplace.v1 import machines_pb2
 
 from services.kit import wire
 from services.kit.etags import etag
 from services.kit.ids import name
+from services.marketplace.component_model import Component
+from services.marketplace.component_wire import component_to_wire
+from services.marketplace.hours_wire import hours_from_wire, hours_to_wire
 from services.marketplace.identity import CheckStatus, IdScheme
 from services.marketplace.machine_model import (
     Custody,
@@ -19,12 +21,13 @@ from services.marketplace.machine_model import (
     Lien,
     Machine,
     MachineLifecycle,
-    checked_hours,
 )
 
 
-def machine_to_wire(machine: Machine, liens: Sequence[Lien]) -> machines_pb2.Machine:
-    """Return a machine with its ranked liens."""
+def machine_to_wire(
+    machine: Machine, liens: Sequence[Lien], components: Sequence[Component]
+) -> machines_pb2.Machine:
+    """Return a machine with its ranked liens and what is installed in it."""
     identity, facts = machine.identity, machine.facts
     message = machines_pb2.Machine(
         name=machine.name,
@@ -46,6 +49,8 @@ def machine_to_wire(machine: Machine, liens: Sequence[Lien]) -> machines_pb2.Mac
         custody=custody_number(machine.custody),
         custodian=machine.custodian,
         liens=[lien_to_wire(lien) for lien in liens],
+        components=[component_to_wire(component) for component in components],
+        lease=machine.lease_reference or "",
         create_time=wire.instant(machine.create_time),
         update_time=wire.instant(machine.update_time),
     )
@@ -133,20 +138,6 @@ def facts_from_wire(message: machines_pb2.MachineFacts, *, field: str = "") -> F
         hours_meter=hours,
         replacement_cost_fen=cost_fen,
     )
-
-
-def hours_from_wire(value: decimal_pb2.Decimal, *, field: str) -> Decimal:
-    """Return hours.
-
-    Raises:
-        InvalidArgument: They are outside 0 to 200,000.
-    """
-    return checked_hours(wire.to_decimal(value, field=field), field=field)
-
-
-def hours_to_wire(hours: Decimal | None) -> decimal_pb2.Decimal | None:
-    """Return hours, or None where unknown."""
-    return None if hours is None else wire.decimal(hours)
 
 
 def money_to_wire(amount_fen: int | None) -> money_pb2.Money | None:

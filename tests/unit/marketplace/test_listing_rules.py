@@ -46,6 +46,7 @@ def listing(ask_fen: int, shown: Guide | None, *, reason: str = "") -> Listing:
         guide=shown,
         sale=None,
         rejection_reason="",
+        disposal="",
         publish_time=None,
         expire_time=None,
         create_time=NOW,
