@@ -13,7 +13,7 @@ from ironloop.settlement.v1 import settlement_pb2, settlement_pb2_grpc
 from ironloop.valuation.v1 import valuation_pb2, valuation_pb2_grpc
 
 from services.finance.draw_model import Draw
-from services.finance.errors import TransferNotFound
+from services.finance.errors import TransferMismatch, TransferNotFound
 from services.finance.offer_model import Appraisal, MachineFacts
 from services.finance.receivable_model import Factoring
 from services.kit import wire
@@ -30,6 +30,19 @@ class PostedTransfer:
     amount_fen: int
     purpose: str
     posted_at: datetime
+
+    def require(self, transfer_id: str, *, wallet: str, purpose: str) -> None:
+        """Check that it credits a wallet for a purpose.
+
+        Raises:
+            TransferMismatch: It does not.
+        """
+        for field, found, expected in (
+            ("credit_account", self.credit_account, wallet),
+            ("purpose", self.purpose, purpose),
+        ):
+            if found != expected:
+                raise TransferMismatch(transfer_id, field=field, found=found, expected=expected)
 
 
 async def require_party(runtime: Runtime, party: str) -> None:
@@ -62,6 +75,13 @@ async def get_machine(runtime: Runtime, machine: str, *, actor: str) -> MachineF
         hours_meter=Decimal(found.hours_meter.value) if found.HasField("hours_meter") else None,
         liens=[lien.name for lien in found.liens if lien.state == machines_pb2.LIEN_STATE_ACTIVE],
     )
+
+
+async def lien_priorities(runtime: Runtime, machine: str) -> dict[str, int]:
+    """Return the rank of each active lien on a machine, by its name; 1 is paid first."""
+    stub = runtime.peers.stub("marketplace", machines_pb2_grpc.MachineServiceStub)
+    found = await runtime.peers.call(stub.GetMachine, machines_pb2.GetMachineRequest(name=machine))
+    return {lien.name: lien.priority for lien in found.liens}
 
 
 async def register_lien(

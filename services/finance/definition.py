@@ -12,6 +12,7 @@ from ironloop.leasing.v1 import leasing_events_pb2
 from ironloop.valuation.v1 import valuation_events_pb2
 
 from services.finance import consumers, draw_handlers, factoring_handlers, offer_handlers
+from services.finance.disposal_saga import DISPOSAL_CLAIM
 from services.finance.draw_saga import DRAW_OFFER
 from services.finance.factoring_saga import FACTORING_ACCEPTANCE, FACTORING_RETURN
 from services.finance.offer_saga import OFFER_REQUEST
@@ -51,6 +52,7 @@ DEFINITION = ServiceDefinition(
         finance_events_pb2.OfferRepaid,
         finance_events_pb2.DrawPaid,
         finance_events_pb2.DrawOverdue,
+        finance_events_pb2.DrawDefaulted,
         finance_events_pb2.CollateralShortfall,
         finance_events_pb2.CollateralCured,
         finance_events_pb2.ReceivableConfirmed,
@@ -72,6 +74,7 @@ DEFINITION = ServiceDefinition(
         DRAW_OFFER,
         DRAW_PAYMENT,
         DRAW_SETTLEMENT,
+        DISPOSAL_CLAIM,
         FACTORING_ACCEPTANCE,
         FACTORING_RETURN,
     ),

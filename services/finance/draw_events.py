@@ -35,6 +35,19 @@ def overdue(draw: Draw, *, overdue_fen: int, days: int) -> events.DrawOverdue:
     )
 
 
+def defaulted(draw: Draw, *, owed_fen: int) -> events.DrawDefaulted:
+    """It is in default."""
+    return events.DrawDefaulted(
+        draw=draw.name,
+        sequence=draw.event_sequence,
+        machine=draw.machine,
+        funder=draw.funder,
+        borrower=draw.borrower,
+        owed=wire.money(owed_fen),
+        secured=draw.secured,
+    )
+
+
 def shortfall(draw: Draw) -> events.CollateralShortfall:
     """Its LTV rose above the maintenance cap."""
     assert draw.cure_by is not None

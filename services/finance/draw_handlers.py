@@ -169,6 +169,8 @@ async def age_by_timer(tx: Transaction, timer: Timer) -> None:
 
 async def assess(tx: Transaction, draw: Draw) -> Draw:
     """Hold a draw's balance to its collateral and tell of a shortfall, or of its cure."""
+    if draw.state is DrawState.DEFAULTED:
+        return draw
     finding = collateral_finding(
         draw.loan_to_value, watch_line=draw.watch_line, cap=draw.maintenance_cap
     )

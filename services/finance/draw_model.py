@@ -20,6 +20,7 @@ CURE_BUSINESS_DAYS = 10
 BUCKET_STARTS = (1, 31, 61, 91)  # days past due at which a delinquency bucket begins
 STAGE_2_FROM_DAYS = 30  # IFRS 9, rebuttable
 STAGE_3_FROM_DAYS = 90
+DEFAULT_AFTER_DAYS = 90  # past due beyond which a funder may declare a default
 
 
 class DrawState(StrEnum):
@@ -30,6 +31,9 @@ class DrawState(StrEnum):
     REPAID = "REPAID"
     DEFAULTED = "DEFAULTED"
     CANCELLED = "CANCELLED"
+
+
+OUTSTANDING = frozenset({DrawState.ACTIVE, DrawState.DEFAULTED})
 
 
 class CollateralState(StrEnum):
@@ -52,6 +56,7 @@ class Draw:
         watch_line: LTV above which it is on WATCH; as its offer's policy and facility had it.
         overdue_bucket: The delinquency bucket that was told last; 0 for none.
         held_by: The saga that works on it; empty where none does.
+        secured: Whether the machine still secures it; not after its disposal or its last fen.
     """
 
     id: UUID
@@ -90,6 +95,7 @@ class Draw:
     held_by: str
     create_time: datetime
     update_time: datetime
+    secured: bool = True
 
     @property
     def name(self) -> str:
@@ -102,7 +108,7 @@ class Draw:
         return ratio(self.outstanding_fen, max(self.collateral_fen, 1), places=RATIO_PLACES)
 
     def require_outstanding(self) -> None:
-        """Check that it is paid out and not paid back.
+        """Check that it is paid out and not paid back, in default or not.
 
         Raises:
             DrawBusy: Its payment is on its way.
@@ -110,7 +116,7 @@ class Draw:
         """
         if self.state is DrawState.PENDING:
             raise DrawBusy(self.name, "its own draw")
-        if self.state is not DrawState.ACTIVE:
+        if self.state not in OUTSTANDING:
             raise DrawNotOutstanding(self.name, self.state)
 
     def require_idle(self, *, but: str = "") -> None:

@@ -96,7 +96,8 @@ async def lock_live_draws(connection: Connection, machine: str) -> list[Draw]:
     rows = await connection.fetch(
         """
         select * from draw
-        where machine = $1 and (state in ('PENDING', 'ACTIVE') or held_by <> '')
+        where machine = $1 and (state in ('PENDING', 'ACTIVE') or held_by <> ''
+            or (state = 'DEFAULTED' and secured))
         order by id for no key update
         """,
         machine,
@@ -109,7 +110,9 @@ async def list_live_draws(connection: Connection, machine: str) -> list[Draw]:
     rows = await connection.fetch(
         """
         select * from draw
-        where machine = $1 and (state in ('PENDING', 'ACTIVE') or held_by <> '') order by id
+        where machine = $1 and (state in ('PENDING', 'ACTIVE') or held_by <> ''
+            or (state = 'DEFAULTED' and secured))
+        order by id
         """,
         machine,
     )
@@ -117,12 +120,12 @@ async def list_live_draws(connection: Connection, machine: str) -> list[Draw]:
 
 
 async def has_shortfall(connection: Connection, facility_id: UUID) -> bool:
-    """Whether a draw on a facility is in shortfall or enforcement."""
+    """Whether a draw on a facility is in shortfall, enforcement or default."""
     found: bool = await connection.fetchval(
         """
         select exists (
-            select from draw where facility_id = $1 and state = 'ACTIVE'
-              and collateral_state in ('SHORTFALL', 'ENFORCEMENT'))
+            select from draw where facility_id = $1 and (state = 'DEFAULTED' or (
+                state = 'ACTIVE' and collateral_state in ('SHORTFALL', 'ENFORCEMENT'))))
         """,
         facility_id,
     )
@@ -171,8 +174,8 @@ async def update_draw(connection: Connection, draw: Draw, *, at: datetime, event
         update draw set state = $2, start_on = $3, maturity_on = $4, outstanding_fen = $5,
             lien = $6, transfer_id = $7, valuation = $8, collateral_fen = $9, olv_median_fen = $10,
             collateral_state = $11, cure_by = $12, overdue_bucket = $13, calendar_version = $14,
-            held_by = $15, version = version + 1, event_sequence = event_sequence + $16,
-            update_time = $17
+            held_by = $15, secured = $16, version = version + 1,
+            event_sequence = event_sequence + $17, update_time = $18
         where id = $1 returning *
         """,
         draw.id,
@@ -190,6 +193,7 @@ async def update_draw(connection: Connection, draw: Draw, *, at: datetime, event
         draw.overdue_bucket,
         draw.calendar_version,
         draw.held_by,
+        draw.secured,
         events,
         at,
     )

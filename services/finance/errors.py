@@ -192,13 +192,13 @@ class DrawExists(PreconditionFailed):
 
 
 class ShortfallBlocksDraws(PreconditionFailed):
-    """Another draw on the facility is in shortfall."""
+    """Another draw on the facility is in shortfall or default."""
 
     reason = "COLLATERAL_SHORTFALL"
 
     def __init__(self, facility: str) -> None:
         super().__init__(
-            f"a draw on {facility} is in shortfall; cure it before another is made",
+            f"a draw on {facility} is in shortfall or default; cure it before another is made",
             subject=facility,
         )
 
@@ -210,6 +210,20 @@ class DrawNotOutstanding(PreconditionFailed):
 
     def __init__(self, draw: str, state: str) -> None:
         super().__init__(f"{draw} is {state}", subject=draw, state=state)
+
+
+class NotInDefault(PreconditionFailed):
+    """The draw is neither late enough nor in enforcement."""
+
+    reason = "NOT_IN_DEFAULT"
+
+    def __init__(self, draw: str, days: int) -> None:
+        super().__init__(
+            f"{draw} is {days} days past due and not in enforcement; a default takes more than "
+            "90 days, or enforcement",
+            subject=draw,
+            days_past_due=str(days),
+        )
 
 
 class AmountAbovePayoff(PreconditionFailed):

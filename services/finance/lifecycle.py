@@ -87,9 +87,20 @@ OFFER = Lifecycle(
             event=finance_events_pb2.OfferRepaid,
             guard="the last fen is paid",
         ),
-        Transition(OfferState.DRAWN, "declare_default", OfferState.DEFAULTED),
+        Transition(
+            OfferState.DRAWN,
+            "declare_default",
+            OfferState.DEFAULTED,
+            guard="its draw is in default",
+        ),
+        Transition(
+            OfferState.DEFAULTED,
+            "repay",
+            OfferState.REPAID,
+            event=finance_events_pb2.OfferRepaid,
+            guard="the last fen of the claim is paid",
+        ),
     ],
-    not_yet_available=["declare_default"],
 )
 
 DRAW = Lifecycle(
@@ -105,9 +116,34 @@ DRAW = Lifecycle(
             event=finance_events_pb2.DrawPaid,
             guard="the last fen is paid",
         ),
-        Transition(DrawState.ACTIVE, "declare_default", DrawState.DEFAULTED),
+        Transition(
+            DrawState.ACTIVE,
+            "declare_default",
+            DrawState.DEFAULTED,
+            event=finance_events_pb2.DrawDefaulted,
+            guard="more than 90 days past due, or in ENFORCEMENT",
+        ),
+        *(
+            Transition(
+                state,
+                "close_short",
+                DrawState.DEFAULTED,
+                event=finance_events_pb2.DrawDefaulted,
+                guard="the disposal of the machine left a claim",
+            )
+            for state in (DrawState.ACTIVE, DrawState.DEFAULTED)
+        ),
+        Transition(
+            DrawState.DEFAULTED, "pay", DrawState.DEFAULTED, event=finance_events_pb2.DrawPaid
+        ),
+        Transition(
+            DrawState.DEFAULTED,
+            "repay",
+            DrawState.REPAID,
+            event=finance_events_pb2.DrawPaid,
+            guard="the last fen is paid",
+        ),
     ],
-    not_yet_available=["declare_default"],
 )
 
 _WITHIN_CAP = (CollateralState.COMPLIANT, CollateralState.WATCH, CollateralState.CURED)

@@ -5,12 +5,20 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from services.finance.draw_model import Draw, Instalment, bucket_of, days_past_due, stage_of
+from services.finance.draw_model import (
+    Draw,
+    DrawState,
+    Instalment,
+    bucket_of,
+    days_past_due,
+    stage_of,
+)
 from services.finance.policy_model import Parameter, Terms
 from services.finmath.credit import LgdPolicy, expected_credit_loss, secured_lgd
 from services.finmath.schedule import MONTHS_PER_YEAR
 
 PROBABILITY_PLACES = 6
+STAGE_IN_DEFAULT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +45,11 @@ def expect_loss(
 ) -> ExpectedLoss:
     """Return the expected loss of an outstanding draw as of a day, not discounted."""
     days = days_past_due(lines, today)
-    stage = stage_of(days)
+    stage = STAGE_IN_DEFAULT if draw.state is DrawState.DEFAULTED else stage_of(days)
+    collateral_fen = draw.olv_median_fen if draw.secured else 0
     loss = secured_lgd(
         draw.outstanding_fen,
-        draw.olv_median_fen,
+        collateral_fen,
         LgdPolicy(
             secured=terms[Parameter.LOSS_SECURED],
             unsecured=terms[Parameter.LOSS_UNSECURED],
@@ -52,7 +61,7 @@ def expect_loss(
         stage=stage,
         bucket=bucket_of(days),
         exposure_fen=draw.outstanding_fen,
-        collateral_fen=draw.olv_median_fen,
+        collateral_fen=collateral_fen,
         secured_fen=loss.secured_fen,
         loss_given_default=loss.lgd,
         default_probability=probability,

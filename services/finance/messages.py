@@ -6,6 +6,7 @@ from datetime import date
 from ironloop.common.v1 import common_pb2
 from ironloop.finance.v1 import finance_pb2
 
+from services.finance.claim_model import Claim
 from services.finance.draw_model import Draw, Instalment, days_past_due, overdue_fen
 from services.finance.facility_model import Facility
 from services.finance.loss_model import ExpectedLoss
@@ -111,8 +112,10 @@ def offer(shown: Offer) -> finance_pb2.Offer:
     return message
 
 
-def draw(shown: Draw, lines: Sequence[Instalment], *, today: date) -> finance_pb2.Draw:
-    """Return a draw as of a day."""
+def draw(
+    shown: Draw, lines: Sequence[Instalment], *, today: date, claim: Claim | None = None
+) -> finance_pb2.Draw:
+    """Return a draw as of a day, with the claim that a disposal left."""
     message = finance_pb2.Draw(
         name=shown.name,
         uid=str(shown.id),
@@ -152,7 +155,21 @@ def draw(shown: Draw, lines: Sequence[Instalment], *, today: date) -> finance_pb
     ):
         if day is not None:
             field.CopyFrom(wire.date(day))
+    if claim is not None and claim.total_fen:
+        message.claim.CopyFrom(_claim(claim))
     return message
+
+
+def _claim(shown: Claim) -> finance_pb2.DisposalClaim:
+    return finance_pb2.DisposalClaim(
+        name=shown.name,
+        state=wire.enum_number(finance_pb2.ClaimState, shown.state, prefix="CLAIM_STATE_"),
+        interest=wire.money(shown.interest_fen),
+        principal=wire.money(shown.principal_fen),
+        penalty=wire.money(shown.penalty_fen),
+        amount=wire.money(shown.total_fen),
+        as_of_date=wire.date(shown.as_of),
+    )
 
 
 def schedule(shown: Draw, lines: Sequence[Instalment]) -> finance_pb2.DrawSchedule:

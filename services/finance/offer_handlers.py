@@ -215,6 +215,11 @@ async def mark_drawn(tx: Transaction, offer_id: UUID, *, draw: str, lien: str) -
     await tx.emit(offer_events.drawn(moved, draw=draw, lien=lien))
 
 
+async def mark_defaulted(tx: Transaction, offer_id: UUID) -> None:
+    """Note that an offer's draw is in default; the draw's own event tells of it."""
+    await _move(tx, await offer_store.lock_offer(tx.connection, offer_id), "declare_default")
+
+
 async def mark_repaid(tx: Transaction, offer_id: UUID, *, draw: str) -> None:
     """Note that an offer's draw is paid back to the last fen."""
     offer = await offer_store.lock_offer(tx.connection, offer_id)

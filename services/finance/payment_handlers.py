@@ -1,17 +1,19 @@
 """Payments on draws: what is owed, who works on it, and what a payment did."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from services.finance import (
+    claim_store,
     draw_events,
     draw_handlers,
     draw_store,
     facility_store,
     offer_handlers,
 )
-from services.finance.draw_model import Draw, DrawState
+from services.finance.draw_model import OUTSTANDING, Draw, DrawState, Instalment
 from services.finance.errors import AmountAbovePayoff, DrawNotOutstanding, PayoffShort
 from services.finance.lifecycle import DRAW
 from services.finance.payment_model import (
@@ -59,7 +61,7 @@ async def quote_draw(
     draw = await draw_store.find_draw(connection, draw_id, viewer=viewer)
     if draw is None:
         raise NotFound(name("draws", draw_id))
-    if draw.state is not DrawState.ACTIVE or draw.maturity_on is None:
+    if draw.state not in OUTSTANDING or draw.maturity_on is None:
         raise DrawNotOutstanding(draw.name, draw.state)
     if not today <= on <= max(today, draw.maturity_on):
         raise InvalidArgument("as_of_date", f"must lie in {today} to {draw.maturity_on}, not {on}")
@@ -79,7 +81,7 @@ async def list_payoffs(
         draw.require_idle()
         draw.require_outstanding()
     schedules = await draw_store.list_instalments_of(connection, [draw.id for draw in draws])
-    return [(draw, quote(draw, schedules[draw.id], _not_before(draw, on))) for draw in draws]
+    return [(draw, quote(draw, schedules[draw.id], not_before(draw, on))) for draw in draws]
 
 
 async def plan_payment(
@@ -114,7 +116,10 @@ async def hold(tx: Transaction, draw: Draw, *, by: str) -> Draw:
 async def let_go(tx: Transaction, draw_id: UUID) -> None:
     """End a saga's hold on a draw."""
     draw = await draw_store.lock_draw(tx.connection, draw_id)
-    await draw_store.update_draw(tx.connection, replace(draw, held_by=""), at=tx.now)
+    is_bound = draw.secured and draw.state is not DrawState.REPAID
+    await draw_store.update_draw(
+        tx.connection, replace(draw, held_by="", secured=is_bound), at=tx.now
+    )
 
 
 async def record_payment(
@@ -130,7 +135,6 @@ async def record_payment(
     draw = await draw_store.lock_draw(tx.connection, draw_id)
     lines = await draw_store.list_instalments(tx.connection, draw_id)
     done = repay(draw, lines, amount_fen, on=on, calendar=CHINA)
-    step = DRAW.next(draw.state, "repay" if done.is_last else "pay", subject=draw.name)
     payment = Payment(
         id=new_id(),
         draw_id=draw.id,
@@ -144,27 +148,37 @@ async def record_payment(
         business_date=on,
         create_time=tx.now,
     )
-    await draw_store.insert_payment(tx.connection, payment)
     await draw_store.write_instalments(tx.connection, draw.id, done.lines)
+    await book(tx, draw, payment, done.lines, is_last=done.is_last)
+    return done
+
+
+async def book(
+    tx: Transaction, draw: Draw, payment: Payment, lines: Sequence[Instalment], *, is_last: bool
+) -> Draw:
+    """Keep a payment whose effect on the schedule is written, and close the draw by the last."""
+    step = DRAW.next(draw.state, "repay" if is_last else "pay", subject=draw.name)
+    await draw_store.insert_payment(tx.connection, payment)
     paid = await draw_store.update_draw(
         tx.connection,
         replace(
             draw,
             state=step.target,
-            outstanding_fen=draw.outstanding_fen - done.paid.principal_fen,
+            outstanding_fen=draw.outstanding_fen - payment.principal_fen,
         ),
         at=tx.now,
         events=1,
     )
     await tx.emit(draw_events.paid(paid, payment))
-    await draw_handlers.age(tx, await draw_handlers.assess(tx, paid), done.lines)
-    if done.is_last:
+    paid = await draw_handlers.age(tx, await draw_handlers.assess(tx, paid), lines)
+    if is_last:
+        await claim_store.close_claim(tx.connection, paid.id, at=tx.now)
         await offer_handlers.mark_repaid(tx, paid.offer_id, draw=paid.name)
     facility = await facility_store.lock_facility(tx.connection, paid.facility_id)
     await facility_store.update_facility(
-        tx.connection, facility.take_back(done.paid.principal_fen), at=tx.now
+        tx.connection, facility.take_back(payment.principal_fen), at=tx.now
     )
-    return done
+    return paid
 
 
 async def settle(
@@ -177,7 +191,7 @@ async def settle(
     """
     draw = await draw_store.lock_draw(tx.connection, draw_id)
     lines = await draw_store.list_instalments(tx.connection, draw_id)
-    on = _not_before(draw, counts_for(UUID(transfer_id), posted_at))
+    on = not_before(draw, counts_for(UUID(transfer_id), posted_at))
     owed_fen = quote(draw, lines, on).total_fen
     if amount_fen < owed_fen:
         raise PayoffShort(draw.name, paid_fen=amount_fen, owed_fen=owed_fen, on=on)
@@ -197,7 +211,7 @@ def counts_for(transfer_id: UUID, posted_at: datetime) -> date:
     return fact_on if posted_on - PAYOFF_GRACE <= fact_on <= posted_on else posted_on
 
 
-def _not_before(draw: Draw, on: date) -> date:
+def not_before(draw: Draw, on: date) -> date:
     """Return the day, or the draw's first where it lies before: nothing is owed for less."""
     assert draw.start_on is not None
     return max(on, draw.start_on)

@@ -27,6 +27,7 @@ class PaymentKind(StrEnum):
     PAYOFF = "PAYOFF"
     SETTLEMENT = "SETTLEMENT"
     FACTORING = "FACTORING"
+    DISPOSAL = "DISPOSAL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,11 @@ class PayoffQuote:
     due_interest_fen: int
     accrued_interest_fen: int
     principal_fen: int
+
+    @property
+    def interest_fen(self) -> int:
+        """Interest, due and accrued."""
+        return self.due_interest_fen + self.accrued_interest_fen
 
     @property
     def total_fen(self) -> int:
@@ -141,6 +147,25 @@ def repay(
         excess_fen=left_fen - ahead.total_fen,
         lines=(*kept, *_rescheduled(draw, coming, rest_fen, calendar=calendar)),
     )
+
+
+def accelerate(draw: Draw, lines: Sequence[Instalment], on: date) -> tuple[Instalment, ...]:
+    """Let everything fall due on a day: the lines to come become one, with accrued interest."""
+    aged = [accrue_penalty(draw, line, on) for line in lines]
+    coming = [line for line in aged if line.contract_on > on]
+    if not coming:
+        return tuple(aged)
+    owed = quote(draw, aged, on)
+    future_fen = _future_principal_fen(aged, on)
+    at_once = Instalment(
+        number=coming[0].number,
+        contract_on=on,
+        due_on=on,
+        interest_fen=owed.accrued_interest_fen,
+        principal_fen=future_fen,
+        balance_fen=0,
+    )
+    return (*(line for line in aged if line.contract_on <= on), at_once)
 
 
 def accrue_penalty(draw: Draw, line: Instalment, on: date) -> Instalment:

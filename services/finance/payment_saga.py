@@ -5,9 +5,8 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 
-from services.finance import clients, draw_store, messages, payment_handlers
+from services.finance import claim_store, clients, draw_store, messages, payment_handlers
 from services.finance.draw_model import Draw, DrawState
-from services.finance.errors import TransferMismatch
 from services.finance.lifecycle import DRAW
 from services.finance.money_legs import excess_id, excess_leg, posting_id, repayment_legs
 from services.finance.payment_model import PaymentKind
@@ -78,7 +77,7 @@ async def begin_settlement(tx: Transaction, draw_id: UUID, *, transfer_id: str) 
 
 async def _pay(runtime: Runtime, saga: Saga) -> Facts:
     async with runtime.database.read() as connection:
-        draw = await draw_store.get_draw(connection, _draw_id(saga))
+        draw = await draw_store.get_draw(connection, draw_id_of(saga))
     wallets = await open_wallets(runtime.peers, [draw.borrower, draw.funder])
     paid = Parts(
         penalty_fen=saga.facts["penalty_fen"],
@@ -93,7 +92,7 @@ async def _pay(runtime: Runtime, saga: Saga) -> Facts:
 async def _record(tx: Transaction, saga: Saga) -> None:
     await payment_handlers.record_payment(
         tx,
-        _draw_id(saga),
+        draw_id_of(saga),
         kind=PaymentKind(saga.facts["kind"]),
         amount_fen=saga.facts["amount_fen"],
         on=business_date(saga.create_time),
@@ -108,17 +107,7 @@ async def _verify(runtime: Runtime, saga: Saga) -> Facts:
     posted = await clients.get_transfer(runtime, transfer_id)
     funder = saga.facts["funder"]
     wallet = (await open_wallets(runtime.peers, [funder]))[funder]
-    if posted.credit_account != wallet:
-        raise TransferMismatch(
-            transfer_id,
-            field="credit_account",
-            found=posted.credit_account,
-            expected=wallet,
-        )
-    if posted.purpose != saga.subject:
-        raise TransferMismatch(
-            transfer_id, field="purpose", found=posted.purpose, expected=saga.subject
-        )
+    posted.require(transfer_id, wallet=wallet, purpose=saga.subject)
     return {"amount_fen": posted.amount_fen, "posted_at": posted.posted_at.isoformat()}
 
 
@@ -127,7 +116,7 @@ async def _settle(tx: Transaction, saga: Saga) -> None:
         return
     await payment_handlers.settle(
         tx,
-        _draw_id(saga),
+        draw_id_of(saga),
         transfer_id=saga.facts["transfer_id"],
         amount_fen=saga.facts["amount_fen"],
         posted_at=datetime.fromisoformat(saga.facts["posted_at"]),
@@ -135,32 +124,40 @@ async def _settle(tx: Transaction, saga: Saga) -> None:
 
 
 async def _give_back(runtime: Runtime, saga: Saga) -> Facts:
-    """Give back what was paid above the debt; the funder has just received it."""
+    if not saga.facts["is_done"]:
+        await give_back(runtime, saga, saga.facts["transfer_id"])
+    return {}
+
+
+async def give_back(runtime: Runtime, saga: Saga, transfer_id: str) -> None:
+    """Give back what a transfer paid above the debt; the funder has just received it.
+
+    Raises:
+        HeldUp: Settlement refused.
+    """
     async with runtime.database.read() as connection:
-        draw = await draw_store.get_draw(connection, _draw_id(saga))
-        excess_fen = await draw_store.get_excess(connection, saga.facts["transfer_id"])
-    if not excess_fen or saga.facts["is_done"]:
-        return {}
+        draw = await draw_store.get_draw(connection, draw_id_of(saga))
+        excess_fen = await draw_store.get_excess(connection, transfer_id)
+    if not excess_fen:
+        return
     wallets = await open_wallets(runtime.peers, [draw.funder, draw.borrower])
     attempt = await first_unrefused(runtime.peers, lambda attempt: [excess_id(saga, attempt)])
-    transfer_id = excess_id(saga, attempt)
-    leg = excess_leg(transfer_id, draw, excess_fen, wallets)
+    leg = excess_leg(excess_id(saga, attempt), draw, excess_fen, wallets)
     async with until_done(f"what was paid above {draw.name}"):
-        await post(runtime.peers, [leg], txn=transfer_id)
-    return {}
+        await post(runtime.peers, [leg], txn=leg.id)
 
 
 async def _release_lien(runtime: Runtime, saga: Saga) -> Facts:
     """Free the machine of a draw that is paid back."""
     async with runtime.database.read() as connection:
-        draw = await draw_store.get_draw(connection, _draw_id(saga))
+        draw = await draw_store.get_draw(connection, draw_id_of(saga))
     if draw.state is DrawState.REPAID:
         await release_lien(runtime, saga, draw)
     return {}
 
 
 async def release_lien(runtime: Runtime, saga: Saga, draw: Draw) -> None:
-    """Release the lien of a draw that is paid back, until it is done.
+    """Release the lien of a draw that is over, until it is done.
 
     Raises:
         HeldUp: Marketplace refused.
@@ -169,31 +166,36 @@ async def release_lien(runtime: Runtime, saga: Saga, draw: Draw) -> None:
         await clients.release_lien(runtime, saga, draw.lien)
 
 
-async def _let_go(tx: Transaction, saga: Saga) -> None:
-    await payment_handlers.let_go(tx, _draw_id(saga))
+async def let_go(tx: Transaction, saga: Saga) -> None:
+    """End the saga's hold on its draw."""
+    await payment_handlers.let_go(tx, draw_id_of(saga))
 
 
-async def _give_up(tx: Transaction, saga: Saga, _refusal: DomainError) -> None:
-    await payment_handlers.let_go(tx, _draw_id(saga))
+async def give_up(tx: Transaction, saga: Saga, _refusal: DomainError) -> None:
+    """End the saga's hold on its draw, where nothing came of it."""
+    await payment_handlers.let_go(tx, draw_id_of(saga))
 
 
-async def _answer(tx: Transaction, saga: Saga) -> Message:
-    draw = await draw_store.get_draw(tx.connection, _draw_id(saga))
+async def answer(tx: Transaction, saga: Saga) -> Message:
+    """Return the draw as the contract shows it."""
+    draw = await draw_store.get_draw(tx.connection, draw_id_of(saga))
     lines = await draw_store.list_instalments(tx.connection, draw.id)
-    return messages.draw(draw, lines, today=tx.today)
+    claim = await claim_store.find_claim(tx.connection, draw.id)
+    return messages.draw(draw, lines, today=tx.today, claim=claim)
 
 
-def _draw_id(saga: Saga) -> UUID:
+def draw_id_of(saga: Saga) -> UUID:
+    """Return the draw that a saga works on."""
     return UUID(saga.subject.split("/")[1])
 
 
-_RELEASE = Step("release", call=_release_lien, apply=_let_go)
+_RELEASE = Step("release", call=_release_lien, apply=let_go)
 
 DRAW_PAYMENT = SagaKind(
     PAYMENT,
     steps=(Step("pay", call=_pay, apply=_record), _RELEASE),
-    answer=_answer,
-    on_refused=_give_up,
+    answer=answer,
+    on_refused=give_up,
 )
 
 DRAW_SETTLEMENT = SagaKind(
@@ -203,6 +205,6 @@ DRAW_SETTLEMENT = SagaKind(
         Step("give_back", call=_give_back),
         _RELEASE,
     ),
-    answer=_answer,
-    on_refused=_give_up,
+    answer=answer,
+    on_refused=give_up,
 )

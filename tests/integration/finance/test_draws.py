@@ -271,7 +271,7 @@ async def test_other_parties_see_no_draw_and_pay_on_none(lending: Lending) -> No
     assert not (await finance(stranger).ListDraws(finance_pb2.ListDrawsRequest())).draws
     with refused("PERMISSION_DENIED"):
         await repay(funder, draw.name, 1)
-    with refused("NOT_YET_AVAILABLE"):
+    with refused("NOT_IN_DEFAULT"):
         await finance(funder).DeclareDefault(
             finance_pb2.DeclareDefaultRequest(request_id=rid(), name=draw.name)
         )

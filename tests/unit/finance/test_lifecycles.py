@@ -38,6 +38,8 @@ ALLOWED: list[tuple[Lifecycle[Any], type[StrEnum], dict[str, str]]] = [
             "ACCEPTED expire": "EXPIRED",
             "ACCEPTED draw": "DRAWN",
             "DRAWN repay": "REPAID",
+            "DRAWN declare_default": "DEFAULTED",
+            "DEFAULTED repay": "REPAID",
         },
     ),
     (
@@ -48,6 +50,11 @@ ALLOWED: list[tuple[Lifecycle[Any], type[StrEnum], dict[str, str]]] = [
             "PENDING cancel": "CANCELLED",
             "ACTIVE pay": "ACTIVE",
             "ACTIVE repay": "REPAID",
+            "ACTIVE declare_default": "DEFAULTED",
+            "ACTIVE close_short": "DEFAULTED",
+            "DEFAULTED close_short": "DEFAULTED",
+            "DEFAULTED pay": "DEFAULTED",
+            "DEFAULTED repay": "REPAID",
         },
     ),
     (
@@ -109,8 +116,6 @@ ALLOWED: list[tuple[Lifecycle[Any], type[StrEnum], dict[str, str]]] = [
 ]
 
 NOT_YET_AVAILABLE = {
-    "offer": {"declare_default"},
-    "draw": {"declare_default"},
     "collateral": {"enforce"},
     "receivable": {"dispute", "dilute", "claim_recourse"},
 }
