@@ -4,6 +4,7 @@ import grpc
 
 from services.kit.runtime import Runtime
 from services.kit.service import Room, ServiceDefinition
+from services.maintenance import machine_consumers
 from services.maintenance.settings import MaintenanceSettings
 
 
@@ -21,4 +22,5 @@ DEFINITION = ServiceDefinition(
     settings=MaintenanceSettings,
     proto_services=[],
     assemble=assemble,
+    consumes=machine_consumers.CONSUMES,
 )

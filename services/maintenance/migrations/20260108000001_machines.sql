@@ -14,13 +14,14 @@ create table monitored_machine (
     title_holder text not null,
     custodian text not null default '',
     custody text not null default '',
-    -- The lease it stands under, "leases/…"; empty where it is on none.
+    -- The lease it is out under, "leases/…", also while in the shop; empty where it is on none.
     lease text not null default '',
     create_time timestamptz not null,
     update_time timestamptz not null
 );
-create index monitored_machine_pin on monitored_machine (pin) where pin <> '';
-create index monitored_machine_serial_number on monitored_machine (serial_number) where serial_number <> '';
+create index monitored_machine_pin on monitored_machine (upper(pin)) where pin <> '';
+create index monitored_machine_serial_number on monitored_machine (upper(serial_number))
+    where serial_number <> '';
 create index monitored_machine_title_holder on monitored_machine (title_holder, id);
 create index monitored_machine_custodian on monitored_machine (custodian, id) where custodian <> '';
 
