@@ -1,24 +1,25 @@
 """Traces and metrics. One trace runs through gRPC, the outbox and Kafka."""
 
+import atexit
 import json
 import random
 import re
+import time
 from collections.abc import Sequence
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-from opentelemetry import context as otel_context
-from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import (
     BatchSpanProcessor,
     SpanExporter,
     SpanExportResult,
 )
-from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 from prometheus_client import Counter, Gauge, Histogram
 
 LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -42,7 +43,10 @@ _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 
 # Set once by start_tracing; without it spans are not recorded and still passed on.
-_tracer: trace.Tracer | None = None
+_recorder: BatchSpanProcessor | None = None
+
+_RESOURCE = Resource.get_empty()  # the exporter writes the service's name itself
+_PRESENT: ContextVar[SpanContext | None] = ContextVar("present_span", default=None)
 
 
 class JsonLinesExporter(SpanExporter):
@@ -80,37 +84,40 @@ def _quoted(text: str) -> str:
     return json.dumps(text)
 
 
-def start_tracing(service: str, path: Path | None) -> TracerProvider | None:
+def start_tracing(service: str, path: Path | None) -> BatchSpanProcessor | None:
     """Record spans into `path`; without one, calls are still traced on to the next service."""
     if path is None:
         return None
-    provider = TracerProvider(resource=Resource.create({"service.name": service}))
-    provider.add_span_processor(BatchSpanProcessor(JsonLinesExporter(path, service=service)))
-    global _tracer  # noqa: PLW0603  (the process's own, set once at its start)
-    _tracer = provider.get_tracer("ironloop")
-    return provider
+    global _recorder  # noqa: PLW0603  (the process's own, set once at its start)
+    _recorder = BatchSpanProcessor(JsonLinesExporter(path, service=service))
+    atexit.register(_recorder.shutdown)
+    return _recorder
 
 
 class span:  # noqa: N801  (used as a verb: `with telemetry.span(…):`)
-    """A span around a block; `parent` is a W3C traceparent, or empty for the present span."""
+    """A span around a block; `parent` is a W3C traceparent, or empty for the present span.
 
-    __slots__ = ("_kind", "_name", "_parent", "_span", "_token")
+    Made without OpenTelemetry's tracer, whose samplers, limits and context cost every call more
+    than its token, its rules and its answer together; what is recorded is OpenTelemetry's.
+    """
+
+    __slots__ = ("_context", "_kind", "_name", "_parent", "_started_ns", "_token")
 
     def __init__(self, name: str, *, parent: str = "", kind: SpanKind = SpanKind.INTERNAL) -> None:
         self._name = name
         self._kind = kind
-        self._parent = parent
+        self._parent = (parse_traceparent(parent) if parent else None) or _PRESENT.get()
 
     def __enter__(self) -> None:
-        remote = parse_traceparent(self._parent)
-        context = otel_context.get_current()
-        if remote is not None:
-            context = trace.set_span_in_context(NonRecordingSpan(remote), context)
-        if _tracer is not None:
-            self._span = _tracer.start_span(self._name, context, self._kind)
-        else:
-            self._span = _unrecorded(trace.get_current_span(context).get_span_context())
-        self._token = otel_context.attach(trace.set_span_in_context(self._span, context))
+        parent = self._parent
+        self._context = SpanContext(
+            random.getrandbits(128) if parent is None else parent.trace_id,
+            random.getrandbits(64),
+            is_remote=False,
+            trace_flags=_SAMPLED if parent is None else parent.trace_flags,
+        )
+        self._token = _PRESENT.set(self._context)
+        self._started_ns = time.time_ns()
 
     def __exit__(
         self,
@@ -118,29 +125,33 @@ class span:  # noqa: N801  (used as a verb: `with telemetry.span(…):`)
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        otel_context.detach(self._token)
-        self._span.end()
-
-
-def _unrecorded(parent: SpanContext) -> NonRecordingSpan:
-    """Return a span that nobody records, of the parent's trace or of a new one."""
-    trace_number = parent.trace_id if parent.is_valid else random.getrandbits(128)
-    flags = parent.trace_flags if parent.is_valid else _SAMPLED
-    return NonRecordingSpan(SpanContext(trace_number, random.getrandbits(64), False, flags))
+        _PRESENT.reset(self._token)
+        if _recorder is None:
+            return
+        finished = ReadableSpan(
+            self._name,
+            self._context,
+            self._parent,
+            _RESOURCE,
+            kind=self._kind,
+            start_time=self._started_ns,
+            end_time=time.time_ns(),
+        )
+        _recorder.on_end(finished)
 
 
 def traceparent() -> str:
     """Return the present span as a W3C traceparent, or "" outside any."""
-    present = trace.get_current_span().get_span_context()
-    if not present.is_valid:
+    present = _PRESENT.get()
+    if present is None:
         return ""
     return f"00-{present.trace_id:032x}-{present.span_id:016x}-{present.trace_flags:02x}"
 
 
 def trace_id() -> str:
     """Return the present trace's id in hexadecimal, or "" outside any."""
-    present = trace.get_current_span().get_span_context()
-    return f"{present.trace_id:032x}" if present.is_valid else ""
+    present = _PRESENT.get()
+    return "" if present is None else f"{present.trace_id:032x}"
 
 
 def parse_traceparent(value: str) -> SpanContext | None:

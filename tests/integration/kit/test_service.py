@@ -234,7 +234,7 @@ async def test_one_trace_runs_through_grpc_outbox_and_kafka(
         await until(is_heard, what="the event's effect")
     finally:
         provider.shutdown()
-        telemetry._tracer = None
+        telemetry._recorder = None
     lines = [json.loads(line) for line in (tmp_path / "spans.jsonl").read_text().splitlines()]
     spans = {line["name"]: line for line in lines if line["trace_id"] == TRACE}
     rpc = spans["/ironloop.parties.v1.PartiesService/CreateParty"]
