@@ -118,8 +118,12 @@ class Database:
         """Call `hook` with each transaction that has committed; it must not block."""
         self._on_commit.append(hook)
 
-    async def run(self, work: Work[T]) -> T:
+    async def run(self, work: Work[T], *, opening: str = "") -> T:
         """Run `work` in one transaction and commit; deadlocks and the like are tried again.
+
+        Args:
+            opening: A statement without parameters, sent together with BEGIN; `work` finds what
+                the server said of it in `tx.opening`.
 
         Raises:
             DatabaseUnavailable: The database does not answer; nothing was committed, or the
@@ -128,17 +132,24 @@ class Database:
         """
         for attempt in range(CONTENTION_TRIES_MAX):
             try:
-                return await self._run_once(work)
+                return await self._run_once(work, opening)
             except _CONTENTION:
                 await asyncio.sleep(backoff_s(attempt, base_s=CONTENTION_BACKOFF_S, max_s=0.2))
         raise Contention(CONTENTION_TRIES_MAX)
 
-    async def _run_once(self, work: Work[T]) -> T:
+    async def _run_once(self, work: Work[T], opening: str) -> T:
         async with self.read() as connection:
             tx = Transaction(connection, self._clock.now(), self._service)
-            async with connection.transaction():
+            try:
+                # Begun by hand: asyncpg's own transactions can send nothing along with BEGIN.
+                tx.opening = await connection.execute(f"begin; {opening}")
                 result = await work(tx)
                 await tx.write_out()
+                if await connection.execute("commit") != "COMMIT":
+                    raise RuntimeError("a statement failed, its error was passed over")
+            except BaseException:
+                await _roll_back(connection)
+                raise
         for hook in self._on_commit:
             hook(tx)
         return result
@@ -238,6 +249,17 @@ def _raise_lost(error: BaseException) -> None:
     is_closed = isinstance(error, asyncpg.InterfaceError) and "clos" in str(error)
     if is_closed or isinstance(error, _LOST):
         raise DatabaseUnavailable(error) from error
+
+
+async def _roll_back(connection: Connection) -> None:
+    """End a transaction that failed; a connection that cannot is closed, which ends it too."""
+    if connection.is_closed() or not connection.is_in_transaction():
+        return
+    try:
+        await connection.execute("rollback")
+    except BaseException:
+        connection.terminate()
+        raise
 
 
 async def _keep_session(_connection: "asyncpg.Connection[Any]") -> None:

@@ -28,6 +28,8 @@ from services.kit.transaction import RequestRecord, Transaction
 KEPT_FOR = timedelta(days=7)  # clients may retry for at least a day
 SAGA_WAIT_S = 20.0  # a call waits this long for its saga, then answers REQUEST_RUNNING
 
+_IS_NEW = "SELECT 1"  # what the server says of `_Key.opening` where no call had this id before
+
 Answer = TypeVar("Answer", bound=Message)
 
 
@@ -64,6 +66,19 @@ class _Key:
         text = f"{self.principal}\x00{self.method}\x00{self.request_id}".encode()
         return int.from_bytes(hashlib.sha256(text).digest()[:8], signed=True)
 
+    @property
+    def opening(self) -> str:
+        """The statement that opens a new request's transaction: it gives a row and the lock.
+
+        It gives none where the id may have been used before or is in use. All that it holds is a
+        number and a UUID, so that it can travel with BEGIN, which takes no parameters.
+        """
+        return (
+            "select 1 where not exists "
+            f"(select from request_record where request_id = '{self.request_id}') "
+            f"and pg_try_advisory_xact_lock({self.lock})"
+        )
+
 
 class Commands:
     """Runs writes, each once per request id."""
@@ -97,9 +112,10 @@ class Commands:
         key = _key(request, self._secret)
 
         async def once(tx: Transaction) -> Message:
-            stored = await _lock_and_find(tx.connection, key)
-            if stored is not None:
-                return stored
+            if tx.opening != _IS_NEW:
+                stored = await _lock_and_find(tx.connection, key)
+                if stored is not None:
+                    return stored
             answer = await work(tx)
             _keep(tx, key, response=answer)
             return answer
@@ -135,9 +151,10 @@ class Commands:
         key = _key(request, self._secret)
 
         async def once(tx: Transaction) -> Message | Saga:
-            stored = await _lock_and_find(tx.connection, key)
-            if stored is not None:
-                return stored
+            if tx.opening != _IS_NEW:
+                stored = await _lock_and_find(tx.connection, key)
+                if stored is not None:
+                    return stored
             saga = await begin(tx)
             _keep(tx, key, saga_id=saga.id)
             return saga
@@ -161,9 +178,9 @@ class Commands:
         """
         try:
             try:
-                return await self._database.run(once)
+                return await self._database.run(once, opening=key.opening)
             except asyncpg.UniqueViolationError:
-                return await self._database.run(once)
+                return await self._database.run(once, opening=key.opening)
         except (StoredRefusal, RequestIdReused):
             raise
         except DomainError as refusal:

@@ -50,6 +50,7 @@ class Transaction:
         events: What it emitted; written just before the commit, in this order.
         record: The answer that it keeps under its request's id, written with the events.
         timers_set: Whether it set a timer.
+        opening: What the server said of the statement sent with BEGIN, "SELECT 1" for example.
     """
 
     connection: Connection
@@ -59,6 +60,8 @@ class Transaction:
     events: list[OutboxRow] = field(default_factory=list)
     record: RequestRecord | None = None
     timers_set: bool = False
+    opening: str = ""
+    _savepoints: int = 0
 
     @property
     def today(self) -> date:
@@ -73,12 +76,17 @@ class Transaction:
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo what the block did, events and sagas too, where it raises; the rest stays."""
         events, started = len(self.events), len(self.started)
+        self._savepoints += 1
+        name = f"savepoint_{self._savepoints}"
+        await self.connection.execute(f"savepoint {name}")
         try:
-            async with self.connection.transaction():
-                yield
+            yield
+            await self.connection.execute(f"release savepoint {name}")
         except BaseException:
             del self.events[events:]
             del self.started[started:]
+            if not self.connection.is_closed():
+                await self.connection.execute(f"rollback to savepoint {name}")
             raise
 
     async def write_out(self) -> None:
