@@ -22,7 +22,7 @@ from services.valuation.appraisal import (
     values_of,
     whole_fen,
 )
-from services.valuation.model import MEDIAN, Inputs, Method, Values
+from services.valuation.model import MEDIAN, Adjustments, Inputs, Method, Values
 
 PERCENT_PLACES = Decimal("0.1")
 
@@ -64,34 +64,63 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reason:
+class Reason:
+    """One reason before it is put into money.
+
+    Attributes:
+        log: What it adds to the log value.
+    """
+
     code: str
     words: str
     log: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class Reasons:
+    """All reasons of a value: start × e^(sum of logs) is the value, before it is rounded."""
+
+    start: Decimal
+    start_words: str
+    reasons: tuple[Reason, ...]
+    value_fen: int
+
+
 class Explainer:
-    """Explains the values of one model and policy table."""
+    """Explains the values of one model and policy table, and how they moved."""
 
     def __init__(self, valuer: Valuer) -> None:
         self._valuer = valuer
         self._contributor = Contributor(valuer.model)
 
     def explain(self, inputs: Inputs, of: ValueBasis) -> Explanation:
-        """Return the reasons for the median of a machine's value."""
+        """Return the lines that lead to the median of a machine's value."""
+        with localcontext(CONTEXT):
+            found = self.reasons(inputs, of)
+            return Explanation(
+                of,
+                found.value_fen,
+                whole_fen(found.start),
+                found.start_words,
+                lines_of(found.reasons, found.start, found.value_fen),
+            )
+
+    def reasons(self, inputs: Inputs, of: ValueBasis) -> Reasons:
+        """Return the reasons for the median of a machine's value, not yet in money."""
         with localcontext(CONTEXT):
             valuer = self._valuer
             basis = valuer.basis(inputs)
             log_price = valuer.model.predict(basis.facts).log_price
             start, start_words, contributions = self._start(basis, log_price[MEDIAN])
-            reasons = [
-                *_of_booster(inputs, basis, contributions),
-                *_of_factors(basis),
-                *_of_basis(basis, log_price[MEDIAN], of),
-            ]
-            value_fen = _value(values_of(log_price, basis), of)
-            return Explanation(
-                of, value_fen, whole_fen(start), start_words, _lines(reasons, start, value_fen)
+            return Reasons(
+                start,
+                start_words,
+                (
+                    *_of_booster(inputs, basis, contributions),
+                    *_of_factors(inputs, basis),
+                    *_of_basis(basis, log_price[MEDIAN], of),
+                ),
+                _value(values_of(log_price, basis), of),
             )
 
     def contributions(self, facts: Sequence[MachineFacts]) -> list[Mapping[str, Decimal]]:
@@ -115,7 +144,7 @@ class Explainer:
         return basis.amount_fen, "the replacement cost", parts
 
 
-def _of_booster(inputs: Inputs, basis: Basis, parts: Mapping[str, Decimal]) -> list[_Reason]:
+def _of_booster(inputs: Inputs, basis: Basis, parts: Mapping[str, Decimal]) -> list[Reason]:
     specification = inputs.specification
     called = " ".join(part for part in (specification.make, specification.model) if part)
     age = age_of(inputs)
@@ -126,17 +155,17 @@ def _of_booster(inputs: Inputs, basis: Basis, parts: Mapping[str, Decimal]) -> l
         AGE: "age unknown" if age is None else f"built {specification.build_year}, {age} years old",
         HOURS: "hours unknown" if hours is None else f"{hours:,.0f} h",
     }
-    return [_Reason(group, words[group], parts[group]) for group in GROUPS]
+    return [Reason(group, words[group], parts[group]) for group in GROUPS]
 
 
-def _of_factors(basis: Basis) -> list[_Reason]:
+def _of_factors(inputs: Inputs, basis: Basis) -> list[Reason]:
     return [
-        _Reason(factor.code, _factor_words(factor.code), factor.value.ln())
+        Reason(factor.code, _factor_words(factor.code, inputs.adjustments), factor.value.ln())
         for factor in basis.factors
     ]
 
 
-def _of_basis(basis: Basis, log_price: Decimal, of: ValueBasis) -> list[_Reason]:
+def _of_basis(basis: Basis, log_price: Decimal, of: ValueBasis) -> list[Reason]:
     """Return the steps from the auction price to a value: ratio, cap, and OLV's place between."""
     level = basis.amount_fen
     for factor in basis.factors:
@@ -147,22 +176,23 @@ def _of_basis(basis: Basis, log_price: Decimal, of: ValueBasis) -> list[_Reason]
     market = retail if ceiling is None else min(retail, ceiling)
     forced = min(exact, market)
     orderly = forced + basis.olv_weight * (market - forced)
-    reasons: list[_Reason] = []
+    reasons: list[Reason] = []
     if of is ValueBasis.FMV:
-        reasons.append(_Reason("FMV_RATIO", "retail instead of auction", (retail / exact).ln()))
+        reasons.append(Reason("FMV_RATIO", "retail instead of auction", (retail / exact).ln()))
         capped, uncapped = market, retail
     else:
         capped, uncapped = forced, exact
     if capped < uncapped:
         words = "no more than the replacement cost"
-        reasons.append(_Reason("REPLACEMENT_COST_CAP", words, (capped / uncapped).ln()))
+        reasons.append(Reason("REPLACEMENT_COST_CAP", words, (capped / uncapped).ln()))
     if of is ValueBasis.OLV:
         words = f"sold in good order, {_percent(basis.olv_weight)} of the way from FLV to FMV"
-        reasons.append(_Reason("OLV_WEIGHT", words, (orderly / forced).ln()))
+        reasons.append(Reason("OLV_WEIGHT", words, (orderly / forced).ln()))
     return reasons
 
 
-def _lines(reasons: Sequence[_Reason], start: Decimal, value_fen: int) -> tuple[Line, ...]:
+def lines_of(reasons: Sequence[Reason], start: Decimal, value_fen: int) -> tuple[Line, ...]:
+    """Share the way from a start to a value among at least one reason, to the fen."""
     total = sum((reason.log for reason in reasons), Decimal(0))
     way = value_fen - whole_fen(start)
     # Where the contributions cancel out, a line's money is its contribution to the start.
@@ -174,7 +204,7 @@ def _lines(reasons: Sequence[_Reason], start: Decimal, value_fen: int) -> tuple[
     )
 
 
-def _line(reason: _Reason, amount_fen: int) -> Line:
+def _line(reason: Reason, amount_fen: int) -> Line:
     moved = reason.log.exp() - 1
     percent = (moved * 100).quantize(PERCENT_PLACES)
     shown = f"{percent:+f}".replace("-", "−") if percent else "±0.0"
@@ -195,20 +225,25 @@ _WORDS = {
     "INFLATION": "rise of prices since the training window",
     "NEW_AUCTION_SHARE": "nearly new at auction instead of new from the dealer",
     "HOURS_BEYOND_DATA": "hours beyond what the training sales hold",
-    "MAINTENANCE": "maintenance compliance",
-    "STOP_FAULTS": "open STOP faults",
 }
 
 
-def _factor_words(code: str) -> str:
+def _factor_words(code: str, known: Adjustments) -> str:
     kind, _, which = code.partition(".")
     named = which.replace("_", " ").lower()
+    if code == "MAINTENANCE" and known.maintenance_compliance is not None:
+        return f"maintenance compliance {_percent(known.maintenance_compliance)}"
+    if code == "STOP_FAULTS":
+        count = known.open_stop_faults
+        return f"{count or 'no'} open STOP fault{'' if count == 1 else 's'}"
+    if kind == "COMPONENT":
+        hours = next(one.hours_since_reman for one in known.components if one.code == which)
+        return f"remanufactured {named}, {hours:,.0f} h since"
     return _WORDS.get(code) or {
         "USD_CNY": f"exchange rate USD to CNY of {which}",
         "CHANNEL": f"channel {which}",
         "REGION": f"region {named}",
         "CONDITION": f"condition {named}",
-        "COMPONENT": f"remanufactured {named}",
     }.get(kind, code)
 
 

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from ironloop.options.v1 import options_pb2
@@ -18,14 +18,14 @@ from services.valuation import clients, events, store
 from services.valuation.appraisal import Valuer
 from services.valuation.errors import OtherParty, OwnValuation
 from services.valuation.lifecycle import VALUATION
+from services.valuation.machine_facts import MachineKnown
 from services.valuation.model import (
     Decision,
     Inputs,
-    Specification,
     Valuation,
     ValuationState,
 )
-from services.valuation.record import appraisal_from_json, make_record, sha256_of
+from services.valuation.record import Json, appraisal_from_json, make_record, sha256_of
 from services.valuation.registry import Registry
 
 EXPIRY_TIMER = "expire_valuation"
@@ -49,22 +49,42 @@ def valued_party(viewer: Principal, party: str) -> str:
     return own
 
 
-async def read_machine(runtime: Runtime, machine: str, *, viewer: Principal) -> Specification:
-    """Return a registered machine's facts, as far as the caller has to do with it.
+async def read_machine(
+    runtime: Runtime, machine: str, *, viewer: Principal, as_of: date | None
+) -> MachineKnown:
+    """Return what is known of a registered machine, as far as the caller has to do with it.
+
+    Args:
+        as_of: The earlier day as of which it is valued; None: today.
 
     Raises:
         NotFound: A user's party neither owns nor holds it, has it reserved, nor has a lien on it.
         PeerRefused: There is no such machine.
-        PeerUnavailable: Marketplace does not answer.
+        PeerUnavailable: Marketplace or maintenance does not answer.
     """
     registered = await clients.get_machine(runtime, machine)
     if not viewer.sees_all and viewer.party not in clients.parties_to(registered):
         raise NotFound(machine)
-    return clients.specification_of(registered)
+    return MachineKnown(
+        specification=clients.specification_of(registered),
+        fitted=clients.fitted_in(registered),
+        health=await clients.find_health(runtime, machine, as_of=as_of),
+    )
 
 
-def compute(valuer: Valuer, inputs: Inputs, *, party: str, machine: str, at: datetime) -> Valuation:
+def compute(
+    valuer: Valuer,
+    inputs: Inputs,
+    *,
+    party: str,
+    machine: str,
+    at: datetime,
+    facts: Json | None = None,
+) -> Valuation:
     """Return a computed valuation with its record; nothing is written.
+
+    Args:
+        facts: Where the facts of a registered machine came from.
 
     Raises:
         ClassUnknown, ReplacementCostNeeded: The machine cannot be valued.
@@ -78,6 +98,7 @@ def compute(valuer: Valuer, inputs: Inputs, *, party: str, machine: str, at: dat
         appraisal,
         prediction,
         request={"valuation": own_name, "party": party, "machine": machine},
+        facts=facts,
     )
     return Valuation(
         id=valuation_id,

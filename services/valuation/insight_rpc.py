@@ -6,7 +6,7 @@ from typing import Any
 from ironloop.valuation.v1 import explanations_pb2
 
 from ml.residual_value.model import ResidualValueModel
-from services.kit.errors import NotFound
+from services.kit.errors import InvalidArgument, NotFound
 from services.kit.ids import parse_name
 from services.kit.paging import Pages
 from services.kit.principals import principal
@@ -44,6 +44,22 @@ class InsightRpc:
             valuation=valuation.name,
             model=versions["model"],
             policy=versions["policy"],
+        )
+
+    async def ExplainMove(self, request: pb.ExplainMoveRequest, context: Any) -> pb.Explanation:
+        """Explain why a valuation differs from an earlier one."""
+        valuation = await self._valuation(request.valuation)
+        former = await self._valuation(request.former, field="former")
+        if (former.subject, former.party) != (valuation.subject, valuation.party):
+            raise InvalidArgument(
+                "former", "must be of the same machine and party as the valuation"
+            )
+        moved = await self._insights.explain_move(
+            former, valuation, insight_messages.basis_from_wire(request.basis)
+        )
+        versions = json.loads(valuation.record)["versions"]
+        return insight_messages.explanation_to_wire(
+            moved, valuation=valuation.name, model=versions["model"], policy=versions["policy"]
         )
 
     async def ListComparables(
@@ -93,9 +109,9 @@ class InsightRpc:
             )
         return month_levels([label for label in labels if label.model == model.version])
 
-    async def _valuation(self, resource: str) -> Valuation:
+    async def _valuation(self, resource: str, *, field: str = "valuation") -> Valuation:
         return await past_handlers.get_valuation(
             self._runtime.database,
-            parse_name(resource, "valuations", field="valuation"),
+            parse_name(resource, "valuations", field=field),
             viewer=principal(),
         )

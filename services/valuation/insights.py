@@ -11,6 +11,7 @@ from services.valuation.model import Valuation
 from services.valuation.past_handlers import past_of
 from services.valuation.registry import Registry
 from services.valuation.settings import ValuationSettings
+from services.valuation.value_moves import explain_move
 
 EXPLAINERS_KEPT = 4  # a booster of its own each, some 10 MB
 
@@ -32,6 +33,26 @@ class Insights:
         """
         inputs, valuer = past_of(self._registry, valuation)
         return await asyncio.to_thread(lambda: self._explainer_of(valuer).explain(inputs, of))
+
+    async def explain_move(
+        self, former: Valuation, later: Valuation, of: ValueBasis
+    ) -> Explanation:
+        """Return the reasons for which a value is another than an earlier one.
+
+        Raises:
+            ModelNotKept, PolicyNotKept: What one was computed with is gone.
+        """
+        before, former_valuer = past_of(self._registry, former)
+        after, valuer = past_of(self._registry, later)
+
+        def explain() -> Explanation:
+            return explain_move(
+                self._explainer_of(former_valuer).reasons(before, of),
+                self._explainer_of(valuer).reasons(after, of),
+                of,
+            )
+
+        return await asyncio.to_thread(explain)
 
     async def nearest(self, valuation: Valuation) -> list[Comparable]:
         """Return the sales nearest to a valuation's machine.

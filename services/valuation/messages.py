@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 from ironloop.valuation.v1 import valuation_pb2
@@ -16,7 +16,7 @@ from services.valuation.events import quantiles
 from services.valuation.model import Adjustments, Component, Inputs, Specification, Valuation
 from services.valuation.model_store import ModelVersion
 from services.valuation.policy import PolicyTable
-from services.valuation.record import appraisal_from_json, inputs_from_json
+from services.valuation.record import Json, appraisal_from_json, inputs_from_json
 
 
 def specification_from_wire(message: valuation_pb2.Specification) -> Specification:
@@ -163,11 +163,44 @@ def valuation_to_wire(valuation: Valuation) -> valuation_pb2.Valuation:
         message.replacement_cost.CopyFrom(specification.replacement_cost)
     if inputs.adjustments != Adjustments():
         message.adjustments.CopyFrom(adjustments_to_wire(inputs.adjustments))
+    if "facts" in record:
+        message.facts.CopyFrom(_facts_to_wire(record["facts"]))
     if valuation.superseded_by is not None:
         message.superseded_by = name("valuations", valuation.superseded_by)
     if valuation.issue_time is not None and valuation.expire_time is not None:
         message.issue_time.CopyFrom(wire.instant(valuation.issue_time))
         message.expire_time.CopyFrom(wire.instant(valuation.expire_time))
+    return message
+
+
+def _facts_to_wire(facts: Json) -> valuation_pb2.FactsUsed:
+    """Return where a record's facts came from as the contract shows it."""
+
+    def source(field: str) -> valuation_pb2.FactSource.ValueType:
+        number: valuation_pb2.FactSource.ValueType = wire.enum_number(
+            valuation_pb2.FactSource, facts[field], prefix="FACT_SOURCE_"
+        )
+        return number
+
+    message = valuation_pb2.FactsUsed(
+        hours_source=source("hours_source"),
+        compliance_source=source("compliance_source"),
+        stop_faults_source=source("stop_faults_source"),
+        components=[
+            valuation_pb2.FittedComponent(
+                code=part["code"],
+                serial_number=part["serial_number"],
+                manufacture_class=part["manufacture_class"],
+                install_date=wire.date(date.fromisoformat(part["install_date"])),
+                hours_at_install=wire.decimal(Decimal(part["hours_at_install"])),
+                label_no=part["label_no"],
+                counted=part["counted"],
+            )
+            for part in facts["components"]
+        ],
+    )
+    if facts["hours_time"] is not None:
+        message.hours_time.CopyFrom(wire.instant(datetime.fromisoformat(facts["hours_time"])))
     return message
 
 

@@ -43,13 +43,16 @@ def make_record(
     prediction: Prediction,
     *,
     request: Json,
+    facts: Json | None = None,
 ) -> bytes:
     """Return the canonical bytes of a valuation.
 
     Args:
         request: Who asked for which machine: "valuation", "party" and "machine".
+        facts: Where the facts of a registered machine came from; None: a specification was valued,
+            or the record is from before they were read.
     """
-    content = {
+    content: Json = {
         "format": FORMAT,
         "request": request,
         "inputs": inputs_to_json(inputs),
@@ -66,6 +69,8 @@ def make_record(
         },
         "output": appraisal_to_json(appraisal),
     }
+    if facts is not None:
+        content["facts"] = facts
     return canonical(content).encode()
 
 
@@ -74,7 +79,14 @@ def recompute(valuer: Valuer, record: bytes) -> bytes:
     kept = json.loads(record)
     inputs = inputs_from_json(kept["inputs"])
     appraisal, prediction = valuer.appraise(inputs)
-    return make_record(valuer, inputs, appraisal, prediction, request=kept["request"])
+    return make_record(
+        valuer,
+        inputs,
+        appraisal,
+        prediction,
+        request=kept["request"],
+        facts=kept.get("facts"),
+    )
 
 
 def sha256_of(record: bytes) -> str:

@@ -14,6 +14,7 @@ from services.valuation import handlers, messages, model_store, past_handlers, s
 from services.valuation.input_rules import check_inputs
 from services.valuation.insight_rpc import InsightRpc
 from services.valuation.insights import Insights
+from services.valuation.machine_facts import facts_used, with_known
 from services.valuation.model import Decision, Valuation
 from services.valuation.registry import Registry
 
@@ -250,23 +251,36 @@ class ValuationRpc(InsightRpc, valuation_pb2_grpc.ValuationServiceServicer):
         viewer, valuer = principal(), self._registry.present
         party = handlers.valued_party(viewer, request.party)
         today = self._runtime.clock.today()
+        has_day = request.HasField("as_of")
+        as_of = wire.to_date(request.as_of, field="as_of") if has_day else today
+        known = facts = None
         if request.machine:
-            specification = await handlers.read_machine(
-                self._runtime, request.machine, viewer=viewer
+            known = await handlers.read_machine(
+                self._runtime,
+                request.machine,
+                viewer=viewer,
+                as_of=as_of if as_of < today else None,
             )
+            specification = known.best_specification
         else:
             specification = messages.specification_from_wire(request.specification)
         inputs = messages.inputs_from_wire(
             specification,
             request.overrides,
-            as_of=wire.to_date(request.as_of, field="as_of")
-            if request.HasField("as_of")
-            else today,
+            as_of=as_of,
             olv_weight=valuer.policy.number("OLV_WEIGHT"),
         )
         check_inputs(inputs, valuer.policy, today=today, registered=bool(request.machine))
+        if known is not None:
+            facts = facts_used(inputs, known, valuer.policy)
+            inputs = with_known(inputs, known, valuer.policy)
         return handlers.compute(
-            valuer, inputs, party=party, machine=request.machine, at=self._runtime.clock.now()
+            valuer,
+            inputs,
+            party=party,
+            machine=request.machine,
+            at=self._runtime.clock.now(),
+            facts=facts,
         )
 
     async def _get(self, resource: str, *, field: str = "name") -> Valuation:
