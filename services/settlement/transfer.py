@@ -35,7 +35,7 @@ class TransferKind(IntEnum):
 RESOLVING = frozenset({TransferKind.POST_PENDING, TransferKind.VOID_PENDING})
 OPENING = frozenset({TransferKind.POSTED, TransferKind.PENDING})
 
-TRANSFER_CODES = frozenset(range(1, 43))  # every flow of docs/accounts.md
+TRANSFER_CODES = frozenset(range(1, 44))  # every flow of docs/accounts.md
 REVERSAL = 39
 
 
