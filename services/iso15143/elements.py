@@ -38,6 +38,8 @@ class Element:
         attribute: Where `Equipment` keeps it.
         read: Node to value; raises Unreadable.
         write: Value to its parts; the instant is written by the writer.
+        segment: Its name in the address of a time series, and in that of its page.
+        parts: The names of its parts, lower case; what has another name is an extra.
         many: Whether a machine may have several.
     """
 
@@ -45,6 +47,8 @@ class Element:
     attribute: str
     read: Callable[[Node], Any]
     write: Callable[[Any], Parts]
+    segment: str
+    parts: frozenset[str]
     aliases: tuple[str, ...] = ()
     many: bool = False
 
@@ -62,19 +66,26 @@ def read_header(node: Node | None) -> Header:
     """
     if node is None:
         raise Unreadable("is missing")
-    serial_number = values.text(node.first("serialnumber"))
-    pin = values.text(node.first("pin"))
-    equipment_id = values.text(node.first("equipmentid")) or serial_number or pin
+    stated = {child.name: child for child in reversed(node.children)}
+    serial_number = values.text(stated.get("serialnumber"))
+    pin = values.text(stated.get("pin"))
+    equipment_id = values.text(stated.get("equipmentid")) or serial_number or pin
     if equipment_id is None:
         raise Unreadable("names neither EquipmentID nor SerialNumber nor PIN")
     return Header(
         equipment_id=equipment_id,
-        oem_name=values.text(node.first("oemname")),
-        model=values.text(node.first("model")),
+        oem_name=values.text(stated.get("oemname")),
+        model=values.text(stated.get("model")),
         serial_number=serial_number,
         pin=None if pin == serial_number and len(pin or "") != PIN_LENGTH else pin,
-        unit_install_time=values.instant(node.first("unitinstalldatetime")),
+        unit_install_time=values.instant(stated.get("unitinstalldatetime")),
+        extras=values.extras(child for child in node.children if child.name not in HEADER_PARTS),
     )
+
+
+HEADER_PARTS = frozenset(
+    {"unitinstalldatetime", "oemname", "model", "equipmentid", "serialnumber", "pin"}
+)
 
 
 def write_header(header: Header) -> Parts:
@@ -128,14 +139,22 @@ def _hours(tag: str, attribute: str) -> Element:
             values.hours(node, in_minutes=node.first(IN_MINUTES) is not None), _read_at(node)
         ),
         lambda reading: [("Hour", plain(reading.hours))],
+        segment=tag,
+        parts=_known("Hour", "Hours", "Minute", "Minutes", IN_MINUTES),
     )
+
+
+def _known(*names: str) -> frozenset[str]:
+    return frozenset({"datetime", *(name.lower() for name in names)})
 
 
 # What the reader adds to an element that its page gives in minutes under the name Hour.
 IN_MINUTES = "#minutes"
 
 
-def _quantity(tag: str, attribute: str, *, amount: str, units: str, default_units: str) -> Element:
+def _quantity(
+    tag: str, attribute: str, *, amount: str, units: str, default_units: str, segment: str = ""
+) -> Element:
     def read(node: Node) -> Quantity:
         return Quantity(
             values.needed(values.number(node.first(amount.lower())), amount),
@@ -148,10 +167,12 @@ def _quantity(tag: str, attribute: str, *, amount: str, units: str, default_unit
         attribute,
         read,
         lambda reading: [(units, reading.units), (amount, plain(reading.amount))],
+        segment=segment or tag,
+        parts=_known(amount, units),
     )
 
 
-def _level(tag: str, attribute: str, *, tank: str) -> Element:
+def _level(tag: str, attribute: str, *, tank: str, segment: str) -> Element:
     def read(node: Node) -> Level:
         # A tank of 0 litres is a tank of unknown size.
         capacity = values.number(node.first(f"{tank}tankcapacity".lower()))
@@ -171,7 +192,14 @@ def _level(tag: str, attribute: str, *, tank: str) -> Element:
             parts.append((f"{tank}TankCapacity", plain(reading.capacity)))
         return parts
 
-    return Element(tag, attribute, read, write)
+    return Element(
+        tag,
+        attribute,
+        read,
+        write,
+        segment=segment,
+        parts=_known("Percent", f"{tank}TankCapacity", f"{tank}TankCapacityUnits"),
+    )
 
 
 def _read_engine(node: Node) -> Engine:
@@ -228,16 +256,25 @@ def _write_fault(fault: Fault) -> Parts:
 _FUEL = {"amount": "FuelConsumed", "units": "FuelUnits", "default_units": "litre"}
 
 ELEMENTS: tuple[Element, ...] = (
-    Element("Location", "location", _read_location, _write_location),
+    Element(
+        "Location",
+        "location",
+        _read_location,
+        _write_location,
+        segment="Locations",
+        parts=_known("Latitude", "Longitude", "Altitude", "AltitudeUnits"),
+    ),
     _hours("CumulativeOperatingHours", "operating_hours"),
     _hours("CumulativeIdleHours", "idle_hours"),
     _hours("CumulativeIdleNonOperatingHours", "idle_non_operating_hours"),
     _hours("CumulativePowerTakeOffHours", "power_take_off_hours"),
     _hours("CumulativeActiveRegenerationHours", "regeneration_hours"),
-    _quantity("FuelUsed", "fuel_used", **_FUEL),
-    _quantity("FuelUsedLast24", "fuel_used_last_24", **_FUEL),
-    _level("FuelRemaining", "fuel_remaining", tank="Fuel"),
-    _level("DEFRemaining", "def_remaining", tank="DEF"),
+    _quantity("FuelUsed", "fuel_used", segment="CumulativeFuelUsed", **_FUEL),
+    _quantity(
+        "FuelUsedLast24", "fuel_used_last_24", segment="FuelUsedInThePreceding24Hours", **_FUEL
+    ),
+    _level("FuelRemaining", "fuel_remaining", tank="Fuel", segment="FuelRemainingRatio"),
+    _level("DEFRemaining", "def_remaining", tank="DEF", segment="DEFRemaining"),
     _quantity(
         "Distance",
         "distance",
@@ -245,12 +282,21 @@ ELEMENTS: tuple[Element, ...] = (
         units="OdometerUnits",
         default_units="kilometre",
     ),
-    Element("EngineStatus", "engine", _read_engine, _write_engine),
+    Element(
+        "EngineStatus",
+        "engine",
+        _read_engine,
+        _write_engine,
+        segment="EngineCondition",
+        parts=_known("EngineNumber", "Running"),
+    ),
     Element(
         "CumulativeLoadCount",
         "load_count",
         _read_count,
         lambda reading: [("Count", str(reading.count))],
+        segment="CumulativeLoadCount",
+        parts=_known("Count"),
     ),
     _quantity(
         "CumulativePayloadTotals",
@@ -264,6 +310,8 @@ ELEMENTS: tuple[Element, ...] = (
         "load_factor_last_24",
         lambda node: Share(values.percent(node.first("percent")), _read_at(node)),
         lambda reading: [("Percent", plain(reading.percent))],
+        segment="AverageLoadFactorLast24",
+        parts=_known("Percent"),
     ),
     _quantity(
         "MaximumSpeedLast24",
@@ -277,6 +325,8 @@ ELEMENTS: tuple[Element, ...] = (
         "switches",
         _read_switch,
         lambda switch: [("Number", switch.number), ("Value", switch.value)],
+        segment="SwitchStatus",
+        parts=_known("Number", "SwitchNumber", "Value", "SwitchValue"),
         aliases=("digitalinput",),
         many=True,
     ),
@@ -285,7 +335,24 @@ ELEMENTS: tuple[Element, ...] = (
         "faults",
         _read_fault,
         _write_fault,
+        segment="Faults",
+        parts=_known(
+            "CodeIdentifier",
+            "Identifier",
+            "CodeDescription",
+            "Description",
+            "CodeSeverity",
+            "Severity",
+            "CodeSource",
+            "Source",
+        ),
         aliases=("cautioncode",),
         many=True,
     ),
 )
+
+BY_NAME = {name: element for element in ELEMENTS for name in element.names}
+# Bell calls the series of faults by their other name.
+BY_SEGMENT = {element.segment.lower(): element for element in ELEMENTS} | {
+    "cautioncodes": BY_NAME["faultcode"]
+}

@@ -1,12 +1,29 @@
 """What a fleet page says, whatever dialect it was written in.
 
 Instants are aware, UTC. Numbers are exact. What a page leaves out, or marks as unknown in one of
-the ways that have been seen, is None.
+the ways that have been seen, is None. What the standard does not know is kept in `extras`.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+
+# Develon's variant of a page, known by its address, gives idle time in minutes.
+MINUTES_PATH = "/minutes"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An element or attribute that the standard does not know, kept as it came.
+
+    Attributes:
+        name: Its name without namespace, in its own case.
+        parts: What stands in it, attributes among them, by name.
+    """
+
+    name: str
+    text: str
+    parts: tuple["Part", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +49,7 @@ class Header:
     serial_number: str | None = None
     pin: str | None = None
     unit_install_time: datetime | None = None
+    extras: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +60,7 @@ class Location:
     longitude: Decimal
     altitude: Decimal | None
     read_at: datetime | None
+    extras: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +69,7 @@ class Hours:
 
     hours: Decimal
     read_at: datetime | None
+    extras: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +79,7 @@ class Quantity:
     amount: Decimal
     units: str
     read_at: datetime | None
+    extras: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +90,7 @@ class Level:
     capacity: Decimal | None
     units: str
     read_at: datetime | None
+    extras: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +100,7 @@ class Engine:
     number: str | None
     is_running: bool
     read_at: datetime | None
+    extras: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +109,7 @@ class Count:
 
     count: int
     read_at: datetime | None
+    extras: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +118,7 @@ class Share:
 
     percent: Decimal
     read_at: datetime | None
+    extras: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +128,7 @@ class Switch:
     number: str
     value: str
     read_at: datetime | None
+    extras: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +140,7 @@ class Fault:
     severity: str | None
     source: str | None
     read_at: datetime | None
+    extras: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +166,7 @@ class Equipment:
     maximum_speed_last_24: Quantity | None = None
     switches: tuple[Switch, ...] = ()
     faults: tuple[Fault, ...] = ()
+    extras: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +177,7 @@ class Fleet:
     links: tuple[Link, ...] = ()
     version: str | None = None
     snapshot_time: datetime | None = None
+    extras: tuple[Part, ...] = ()
 
     @property
     def next_href(self) -> str | None:
@@ -156,6 +185,32 @@ class Fleet:
         hrefs = {link.rel.lower(): link.href for link in self.links}
         following = hrefs.get("next")
         return None if following == hrefs.get("self") else following
+
+    @property
+    def has_idle_in_minutes(self) -> bool:
+        """Whether the page's own address says that it gives idle time in minutes."""
+        return any(
+            link.rel.lower() == "self" and MINUTES_PATH in link.href.lower() for link in self.links
+        )
+
+
+Reading = Location | Hours | Quantity | Level | Engine | Count | Share | Switch | Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A page of the readings of one element of one machine, in time.
+
+    Attributes:
+        element: Its name in a snapshot, for example "CumulativeOperatingHours".
+        header: The machine, where the page names it.
+    """
+
+    element: str
+    readings: tuple[Reading, ...]
+    header: Header | None = None
+    links: tuple[Link, ...] = ()
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,18 @@
 """Single values of a page, in every form in which they have been seen."""
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
 from services.iso15143.errors import Unreadable
+from services.iso15143.model import Part
 from services.iso15143.tree import Node
 
 NUMBER_MAX = Decimal(10) ** 12  # above any meter; a larger number is noise
 PLACES_MAX = 9  # digits after the point; coordinates have at most seven
 TEXT_MAX = 500
+EXTRA_TEXT_MAX = 10_000  # what nobody here reads is kept, but not without bounds
 MINUTES_PER_HOUR = 60
 
 _UNKNOWN = frozenset({"", "missing"})  # Takeuchi writes "missing" where it knows no model
@@ -22,6 +25,8 @@ _DURATION = re.compile(
 )
 _SECONDS = {"weeks": 604_800, "days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}
 _STEP = Decimal(1).scaleb(-PLACES_MAX)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}")
+_XML_TEXT = re.compile("[\\t\\n\\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
 _TRUE, _FALSE = frozenset({"true", "1", "on"}), frozenset({"false", "0", "off"})
 
 
@@ -36,7 +41,9 @@ def text(node: Node | None) -> str | None:
         return None
     if len(value) > TEXT_MAX:
         raise Unreadable(f"has {len(value)} characters, more than {TEXT_MAX}")
-    if any(not (character.isprintable() or character.isspace()) for character in value):
+    if not value.isprintable() and any(
+        not (character.isprintable() or character.isspace()) for character in value
+    ):
         raise Unreadable("holds a control character")
     return " ".join(value.split())
 
@@ -154,10 +161,36 @@ def instant(node: Node | None) -> datetime | None:
         raise Unreadable(f'"{value[:40]}" is no instant of ISO 8601') from error
     if moment.year == _UNKNOWN_YEAR:
         return None
+    if moment.tzinfo is UTC:
+        return moment
     try:
         return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except OverflowError as error:
         raise Unreadable(f'"{value[:40]}" lies outside the calendar') from error
+
+
+def extra(node: Node) -> Part:
+    """Return a part that the standard does not know, as it came; its own parts by name.
+
+    Raises:
+        Unreadable: XML cannot hold its name or text, or it is too long.
+    """
+    if not _NAME.fullmatch(node.tag):
+        raise Unreadable(f'"{node.tag[:40]}" is no name of XML')
+    if len(node.text) > EXTRA_TEXT_MAX:
+        raise Unreadable(f"has {len(node.text)} characters, more than {EXTRA_TEXT_MAX:,}")
+    if not _XML_TEXT.fullmatch(node.text):
+        raise Unreadable("holds a control character")
+    return Part(node.tag, node.text, extras(node.children))
+
+
+def extras(nodes: Iterable[Node]) -> tuple[Part, ...]:
+    """Return parts as they came, by name.
+
+    Raises:
+        Unreadable: As `extra` says.
+    """
+    return tuple(sorted(map(extra, nodes), key=lambda part: part.name))
 
 
 def _duration(value: str) -> Decimal:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.iso15143.errors import PageRefused
-from services.iso15143.model import Equipment, Fault, Header, Level
-from services.iso15143.reader import EQUIPMENT_MAX, read_page
-from services.iso15143.tree import PAGE_BYTES_MAX
+from services.iso15143.model import Equipment, Fault, Header, Level, Part
+from services.iso15143.reader import EQUIPMENT_MAX, read_page, read_series
+from services.iso15143.tree import NODES_MAX, PAGE_BYTES_MAX
 from tests.unit.iso15143 import dialects
 
 SNAPSHOT = Path(__file__).parents[4] / "shared" / "data" / "telematics" / "fleet_snapshot_a.xml"
@@ -37,7 +37,7 @@ def test_every_element_of_the_standard_is_read() -> None:
         unit_install_time=datetime(2022, 4, 5, 6, 7, 8, tzinfo=UTC),
     )
     left_out = [field for field in Equipment.__slots__ if not getattr(machine, field)]
-    assert left_out == []
+    assert left_out == ["extras"]
     assert machine.operating_hours is not None
     assert machine.operating_hours.hours == Decimal("4120.55")
     assert machine.operating_hours.read_at == datetime(2026, 3, 1, 0, 10, tzinfo=UTC)
@@ -161,6 +161,51 @@ def test_of_an_element_sent_twice_the_newest_reading_is_kept() -> None:
     assert machine.operating_hours.hours == 7
 
 
+def test_what_the_standard_does_not_know_is_kept() -> None:
+    result = read_page(dialects.UNKNOWN)
+    assert result.problems == ()
+    assert result.fleet.extras == (Part("region", "north"),)
+    (machine,) = result.fleet.equipment
+    assert machine.header.extras == (Part("Telematics", "on", (Part("unit", "T9"),)),)
+    assert machine.location is not None
+    assert machine.location.extras == (Part("Accuracy", "5", (Part("units", "metre"),)),)
+    assert [part.name for part in machine.extras] == ["TyrePressure", "TyrePressure", "group"]
+    first, second, group = machine.extras
+    assert first.parts[0].parts == (Part("Left", "3.1"), Part("Right", "3.2"), Part("number", "1"))
+    assert second.parts[0].parts == (Part("Left", "3.0"), Part("number", "2"))
+    assert group == Part("group", "quarry")
+
+
+def test_an_unknown_json_member_is_kept_and_one_that_xml_cannot_hold_is_reported() -> None:
+    page = (
+        b'{"equipment": [{"equipmentHeader": {"equipmentId": "A"}, "tilt": {"deg": 1.50}, '
+        b'"no name": 1}]}'
+    )
+    result = read_page(page)
+    assert result.fleet.equipment[0].extras == (Part("tilt", "", (Part("deg", "1.50"),)),)
+    assert [(problem.machine, problem.element) for problem in result.problems] == [("A", "no name")]
+
+
+def test_a_time_series_is_read_by_either_of_its_names() -> None:
+    series, problems = read_series(dialects.SERIES)
+    assert series.element == "FuelUsed"
+    assert [reading.amount for reading in series.readings] == [Decimal("10.5"), 11]  # type: ignore[union-attr]
+    assert [problem.reason for problem in problems] == ['"much" is no number']
+    with pytest.raises(PageRefused):
+        read_series(dialects.WHOLE)
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "utf-16", "iso-8859-1", "windows-1252"])
+def test_a_page_is_read_in_its_own_encoding(encoding: str) -> None:
+    model = "挖掘机" if encoding in {"gbk", "utf-16"} else "Grävling"
+    text = (
+        f'<?xml version="1.0" encoding="{encoding}"?><Fleet><Equipment><EquipmentHeader>'
+        f"<EquipmentID>A</EquipmentID><Model>{model}</Model></EquipmentHeader></Equipment></Fleet>"
+    )
+    (machine,) = read(text.encode(encoding))
+    assert machine.header.model == model
+
+
 LAUGHS = (
     b'<!DOCTYPE Fleet [<!ENTITY a "ha"><!ENTITY b "'
     + b"&a;" * 50
@@ -193,6 +238,9 @@ LAUGHS = (
         b"<Fleet>" + b"<a>" * 60 + b"</a>" * 60 + b"</Fleet>",
         b'{"equipment": ' + b'{"a": ' * 60 + b"1" + b"}" * 61,
         b'{"equipment": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b"<Fleet>" + b"<a/>" * (NODES_MAX + 1) + b"</Fleet>",
+        b'{"equipment": [' + b"[]," * NODES_MAX + b"1]}",
+        b'<?xml version="1.0" encoding="no-such"?><Fleet/>',
         b"<Fleet>" + b"<Equipment/>" * (EQUIPMENT_MAX + 1) + b"</Fleet>",
         b"<Fleet>" + b" " * PAGE_BYTES_MAX + b"</Fleet>",
     ],

@@ -1,5 +1,6 @@
 """What is written reads back as the same fleet."""
 
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -18,12 +19,20 @@ from services.iso15143.model import (
     Level,
     Link,
     Location,
+    Part,
     Quantity,
+    Series,
     Share,
     Switch,
 )
-from services.iso15143.reader import read_page
-from services.iso15143.writer import NAMESPACE, write_page
+from services.iso15143.reader import read_page, read_series
+from services.iso15143.writer import (
+    NAMESPACE,
+    write_json_page,
+    write_json_series,
+    write_page,
+    write_series,
+)
 from tests.unit.iso15143 import dialects
 
 
@@ -36,20 +45,23 @@ from tests.unit.iso15143 import dialects
         dialects.MINUTES,
         dialects.CAMEL_CASE,
         dialects.BROKEN,
+        dialects.UNKNOWN,
     ],
-    ids=["whole", "child-instants", "cautions", "minutes", "json", "broken"],
+    ids=["whole", "child-instants", "cautions", "minutes", "json", "broken", "unknown"],
 )
 def test_every_dialect_is_written_in_one_form(page: bytes) -> None:
     fleet = read_page(page, idle_in_minutes=page is dialects.MINUTES).fleet
     written = write_page(fleet)
     assert NAMESPACE.encode() in written
-    again = read_page(written, idle_in_minutes=False)
-    assert again.problems == ()
-    assert again.fleet == fleet
+    for page_again in (written, write_json_page(fleet)):
+        again = read_page(page_again, idle_in_minutes=False)
+        assert again.problems == ()
+        assert again.fleet == fleet
 
 
+TEXTS_ALPHABET = st.characters(categories=["L", "N", "P", "S", "Zs"])
 TEXTS = (
-    st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=1, max_size=20)
+    st.text(TEXTS_ALPHABET, min_size=1, max_size=20)
     .map(lambda text: " ".join(text.split()))
     .filter(lambda text: text and text.lower() != "missing")
 )
@@ -62,8 +74,22 @@ NUMBERS = st.decimals(0, 10**9, places=3)
 PERCENTS = st.decimals(0, 100, places=2)
 
 
+def by_name(parts: list[Part]) -> tuple[Part, ...]:
+    return tuple(sorted(parts, key=lambda part: part.name))
+
+
+# Names that no page gives a meaning of its own.
+NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,8}", fullmatch=True).map(lambda n: f"x{n}x")
+PARTS = st.recursive(
+    st.builds(Part, NAMES, st.text(TEXTS_ALPHABET, max_size=12).map(str.strip)),
+    lambda inner: st.builds(Part, NAMES, st.just(""), st.lists(inner, max_size=3).map(by_name)),
+    max_leaves=4,
+)
+EXTRAS = st.lists(PARTS, max_size=2).map(by_name)
+
+
 def builds(kind: type, *values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
-    return st.none() | st.builds(kind, *values, read_at=INSTANTS)
+    return st.none() | st.builds(kind, *values, read_at=INSTANTS, extras=EXTRAS)
 
 
 HOURS = builds(Hours, NUMBERS)
@@ -77,6 +103,7 @@ HEADERS = st.builds(
     serial_number=st.just("S-1"),
     pin=st.none() | TEXTS.filter(lambda text: text != "S-1"),
     unit_install_time=INSTANTS,
+    extras=EXTRAS,
 )
 EQUIPMENT = st.builds(
     Equipment,
@@ -107,6 +134,7 @@ EQUIPMENT = st.builds(
         builds(Fault, TEXTS, st.none() | TEXTS, st.none() | TEXTS, st.none() | TEXTS).filter(bool),
         max_size=2,
     ).map(tuple),
+    extras=EXTRAS,
 )
 
 
@@ -118,12 +146,50 @@ EQUIPMENT = st.builds(
         links=st.lists(st.builds(Link, TEXTS, TEXTS), max_size=2).map(tuple),
         version=st.none() | TEXTS,
         snapshot_time=INSTANTS,
+        extras=EXTRAS,
     )
 )
 def test_any_fleet_reads_back_as_it_was_written(fleet: Fleet) -> None:
-    again = read_page(write_page(fleet), idle_in_minutes=False)
-    assert again.problems == ()
-    assert again.fleet == fleet
+    for page in (write_page(fleet), write_json_page(fleet)):
+        again = read_page(page, idle_in_minutes=False)
+        assert again.problems == ()
+        assert again.fleet == fleet
+
+
+@settings(max_examples=40)
+@given(
+    st.sampled_from(
+        [
+            ("CumulativeOperatingHours", HOURS.filter(bool)),
+            ("FuelUsed", QUANTITIES.filter(bool)),
+            ("DEFRemaining", LEVELS.filter(bool)),
+            ("SwitchStatus", builds(Switch, TEXTS, TEXTS).filter(bool)),
+        ]
+    ).flatmap(
+        lambda of: st.builds(
+            Series,
+            element=st.just(of[0]),
+            readings=st.lists(of[1], max_size=3).map(tuple),
+            header=st.none() | HEADERS,
+            links=st.lists(st.builds(Link, TEXTS, TEXTS), max_size=2).map(tuple),
+            version=st.none() | TEXTS,
+        )
+    )
+)
+def test_any_time_series_reads_back_as_it_was_written(series: Series) -> None:
+    for page in (write_series(series), write_json_series(series)):
+        assert read_series(page) == (series, ())
+
+
+def test_json_has_the_names_in_camel_case_and_numbers_as_numbers() -> None:
+    fleet = read_page(dialects.WHOLE).fleet
+    document = json.loads(write_json_page(fleet))
+    (machine,) = document["equipment"]
+    assert machine["equipmentHeader"]["oemName"] == "Northwind"
+    assert machine["equipmentHeader"]["equipmentId"] == "NW-1"
+    assert machine["cumulativeOperatingHours"]["hour"] == 4120.55
+    assert machine["engineStatus"]["running"] in {True, False}
+    assert {"defRemaining", "fuelUsedLast24", "switchStatus", "faultCode"} <= machine.keys()
 
 
 def test_numbers_are_written_without_exponents() -> None:
