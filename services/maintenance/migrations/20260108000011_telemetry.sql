@@ -16,7 +16,7 @@ create table telemetry (
     units text,
     text text,
     -- Parts that the standard does not know, as the page had them.
-    extras jsonb,
+    extras json,
     primary key (machine_id, element, label, read_at)
 ) partition by range (read_at);
 revoke update, delete on telemetry from ironloop_maintenance;
@@ -49,6 +49,14 @@ do $$ begin
     end loop;
 end $$;
 
+-- Which series of readings there are, so that the latest of each is found without reading them.
+create table telemetry_series (
+    machine_id uuid not null,
+    element smallint not null,
+    label text not null,
+    primary key (machine_id, element, label)
+);
+
 -- How a sender of fleet pages knows a machine, by its newest page.
 create table fleet_unit (
     machine_id uuid primary key references monitored_machine,
@@ -58,7 +66,7 @@ create table fleet_unit (
     serial_number text,
     pin text,
     unit_install_time timestamptz,
-    extras jsonb,
+    extras json,
     update_time timestamptz not null
 );
 create index fleet_unit_equipment_id on fleet_unit (upper(equipment_id));
