@@ -1,18 +1,39 @@
 """The maintenance service as data."""
 
 import grpc
+from ironloop.maintenance.v1 import (
+    exchanges_pb2,
+    exchanges_pb2_grpc,
+    health_pb2,
+    health_pb2_grpc,
+    plans_pb2,
+    plans_pb2_grpc,
+    work_orders_pb2,
+    work_orders_pb2_grpc,
+)
+from ironloop.maintenance.v1 import maintenance_events_pb2 as events
 
 from services.kit.runtime import Runtime
 from services.kit.service import Room, ServiceDefinition
-from services.maintenance import machine_consumers
+from services.maintenance import announcer, machine_consumers, plan_handlers, work_consumers
+from services.maintenance.exchange_rpc import ExchangeRpc
+from services.maintenance.exchange_sagas import EXCHANGE_SAGAS
+from services.maintenance.health_rpc import HealthRpc
+from services.maintenance.plan_rpc import PlanRpc
+from services.maintenance.plan_sagas import PLAN_SAGAS
 from services.maintenance.settings import MaintenanceSettings
+from services.maintenance.work_order_rpc import WorkOrderRpc
+from services.maintenance.work_order_sagas import WORK_ORDER_SAGAS
 
 
 async def assemble(runtime: Runtime) -> Room:
-    """Build the service."""
+    """Build the service's servicers."""
 
     def register(server: grpc.aio.Server) -> None:
-        """Add the servicers."""
+        plans_pb2_grpc.add_PlanServiceServicer_to_server(PlanRpc(runtime), server)
+        work_orders_pb2_grpc.add_WorkOrderServiceServicer_to_server(WorkOrderRpc(runtime), server)
+        exchanges_pb2_grpc.add_ExchangeServiceServicer_to_server(ExchangeRpc(runtime), server)
+        health_pb2_grpc.add_HealthServiceServicer_to_server(HealthRpc(runtime), server)
 
     return Room(register)
 
@@ -20,7 +41,22 @@ async def assemble(runtime: Runtime) -> Room:
 DEFINITION = ServiceDefinition(
     name="maintenance",
     settings=MaintenanceSettings,
-    proto_services=[],
+    proto_services=[
+        plans_pb2.DESCRIPTOR.services_by_name["PlanService"],
+        work_orders_pb2.DESCRIPTOR.services_by_name["WorkOrderService"],
+        exchanges_pb2.DESCRIPTOR.services_by_name["ExchangeService"],
+        health_pb2.DESCRIPTOR.services_by_name["HealthService"],
+    ],
     assemble=assemble,
-    consumes=machine_consumers.CONSUMES,
+    produces=(
+        *announcer.PRODUCES,
+        events.ComplianceChanged,
+        events.PlanOverdue,
+        events.WorkOrderCompleted,
+        events.WorkOrderStateChanged,
+        events.ExchangeStateChanged,
+    ),
+    consumes={**machine_consumers.CONSUMES, **work_consumers.CONSUMES},
+    sagas=(*PLAN_SAGAS, *WORK_ORDER_SAGAS, *EXCHANGE_SAGAS),
+    timers={plan_handlers.CALENDAR_TIMER: plan_handlers.check_when_due},
 )

@@ -76,10 +76,13 @@ class Exchange:
     machine_id: UUID
     payer: str
     part_family: str
-    deposit_fen: int
     create_time: datetime
     update_time: datetime
+    position: str = ""
+    deposit_fen: int = 0
     unit: str = ""
+    unit_price_fen: int = 0
+    remanufacturer: str = ""
     core_return: str = ""
     waybill: Waybill | None = None
     removed_serial: str = ""

@@ -22,6 +22,7 @@ from services.kit.timers import Timer
 from services.kit.transaction import Transaction
 from services.maintenance import machine_store, meter_store, plan_store
 from services.maintenance.machine_model import MonitoredMachine
+from services.maintenance.measures import optional_decimal
 from services.maintenance.plan_model import (
     COMPLIANCE_FULL,
     TOLD_FROM,
@@ -78,9 +79,7 @@ async def create_template(
     return template
 
 
-async def get_template(
-    database: Database, template_id: UUID, *, viewer: Principal
-) -> PlanTemplate:
+async def get_template(database: Database, template_id: UUID, *, viewer: Principal) -> PlanTemplate:
     """Return a template.
 
     Raises:
@@ -107,9 +106,7 @@ async def retire_template(
         raise NotFound(name("planTemplates", template_id))
     check_etag(etag, template.version)
     step = TEMPLATE.next(template.state, "retire", subject=template.name)
-    retired = replace(
-        template, state=step.target, version=template.version + 1, update_time=tx.now
-    )
+    retired = replace(template, state=step.target, version=template.version + 1, update_time=tx.now)
     await plan_store.update_template(tx.connection, retired)
     return retired
 
@@ -223,7 +220,7 @@ async def close_plan(tx: Transaction, plan_id: UUID, *, etag: str) -> ServicePla
         events.ComplianceChanged(
             machine=machine.name,
             sequence=sequence,
-            previous_compliance=_decimal(plan.told_compliance),
+            previous_compliance=optional_decimal(plan.told_compliance),
             plan=plan.name,
             title_holder=machine.title_holder,
         )
@@ -292,9 +289,7 @@ async def reassess(
     """Compute a locked plan for today, write it, and tell what has changed."""
     if hours is not None:
         plan = plan.based_on(hours)
-    plan = replace(
-        plan.assessed(on=tx.today), version=plan.version + 1, update_time=tx.now
-    )
+    plan = replace(plan.assessed(on=tx.today), version=plan.version + 1, update_time=tx.now)
     for item in plan.items:
         standing = stand(item, hours=plan.hours, on=tx.today)
         if standing.state is not ItemState.OVERDUE or item.is_told:
@@ -388,7 +383,7 @@ async def _tell_compliance(
             machine=machine.name,
             sequence=sequence,
             compliance=wire.decimal(plan.compliance),
-            previous_compliance=_decimal(former),
+            previous_compliance=optional_decimal(former),
             plan=plan.name,
             overdue_items=plan.overdue_items,
             title_holder=machine.title_holder,
@@ -400,10 +395,6 @@ async def _tell_compliance(
 def _is_told_anew(former: Decimal, present: Decimal) -> bool:
     """Whether a compliance has moved far enough to be told, or is full again."""
     return abs(former - present) >= TOLD_FROM or (former != present == COMPLIANCE_FULL)
-
-
-def _decimal(number: Decimal | None) -> wire.decimal_pb2.Decimal | None:
-    return None if number is None else wire.decimal(number)
 
 
 async def _set_calendar(tx: Transaction, plan: ServicePlan) -> None:

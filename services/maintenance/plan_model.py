@@ -161,9 +161,7 @@ class PlanItem:
         self, trigger: PlanTrigger, *, note: str, hours: Decimal | None, on: date
     ) -> Self:
         """Return the item as something asks for it now."""
-        return replace(
-            self, trigger=trigger, trigger_note=note, trigger_hours=hours, trigger_on=on
-        )
+        return replace(self, trigger=trigger, trigger_note=note, trigger_hours=hours, trigger_on=on)
 
     def based_on(self, hours: Decimal) -> Self:
         """Return the item with these hours wherever no reading had been accepted before."""
@@ -344,9 +342,9 @@ def compliance_of(
         open_items: Weight and part of the interval run of each item; only overdue ones count.
     """
     since = add_months(on, -COMPLIANCE_MONTHS)
-    counted = [
-        (one.weight, Fraction(one.run)) for one in services if since < one.done_on <= on
-    ] + [(weight, run) for weight, run in open_items if run > Fraction(LATE_ABOVE)]
+    counted = [(one.weight, Fraction(one.run)) for one in services if since < one.done_on <= on] + [
+        (weight, run) for weight, run in open_items if run > Fraction(LATE_ABOVE)
+    ]
     kept = due = Fraction(0)
     for weight, run in counted:
         # A service skipped twice was missed twice.
@@ -376,9 +374,7 @@ def next_check_hours(items: Sequence[PlanItem], hours: Decimal | None) -> Decima
     return min(checks, default=None)
 
 
-def next_check_on(
-    items: Sequence[PlanItem], services: Sequence[Service], on: date
-) -> date | None:
+def next_check_on(items: Sequence[PlanItem], services: Sequence[Service], on: date) -> date | None:
     """Return the next day on which some item, or the compliance, may stand otherwise."""
     checks = [
         add_months(one.done_on, COMPLIANCE_MONTHS) + _DAY

@@ -268,6 +268,18 @@ async def list_plans(
     return await _whole(connection, rows)
 
 
+async def list_hours(connection: Connection, machine_ids: Sequence[UUID]) -> dict[UUID, Decimal]:
+    """Return the hours of machines' lives as last accepted, where any were."""
+    rows = await connection.fetch(
+        """
+        select machine_id, figure + run_before as hours from meter
+        where machine_id = any($1::uuid[]) and kind = 'HOURS'
+        """,
+        machine_ids,
+    )
+    return {row["machine_id"]: row["hours"] for row in rows}
+
+
 async def update_plan(connection: Connection, plan: ServicePlan) -> None:
     """Write what may change of a plan and its items."""
     await connection.execute(

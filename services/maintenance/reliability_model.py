@@ -41,6 +41,4 @@ class Reliability:
         """Running over running and down: 600 h and 12 h are 200/204, 98.04 %."""
         if self.hours_run is None or not self.hours_run + self.downtime_hours:
             return None
-        return ratio(
-            self.hours_run, self.hours_run + self.downtime_hours, places=SHARE_PLACES
-        )
+        return ratio(self.hours_run, self.hours_run + self.downtime_hours, places=SHARE_PLACES)

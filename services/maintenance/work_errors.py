@@ -116,7 +116,7 @@ class DowntimeTooLong(PreconditionFailed):
 
     def __init__(self, work_order: str, *, stated: Decimal, limit: Decimal) -> None:
         super().__init__(
-            f"downtime_hours {stated:f} exceeds the {limit:f} h since {work_order}'s machine stopped",
+            f"downtime_hours {stated:f} exceeds the {limit:f} h since {work_order}.down_since",
             subject=work_order,
             limit=f"{limit:f}",
         )
@@ -205,15 +205,3 @@ class CoreSettled(PreconditionFailed):
 
     def __init__(self, exchange: str, outcome: str) -> None:
         super().__init__(f"the core of {exchange} is {outcome}", subject=exchange)
-
-
-class WorkOrderNotOpen(PreconditionFailed):
-    """A unit is asked for while an order is worked on."""
-
-    reason = "WORK_ORDER_NOT_OPEN"
-
-    def __init__(self, work_order: str, state: str) -> None:
-        super().__init__(
-            f"{work_order} is {state}; a unit is asked for from OPEN until it is completed",
-            subject=work_order,
-        )

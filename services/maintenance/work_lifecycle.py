@@ -1,4 +1,4 @@
-"""The state machines of templates, plans, work orders and exchanges (domain page §3.2), as tables."""
+"""The state machines of templates, plans, work orders and exchanges (domain.md, section 3.2)."""
 
 from ironloop.maintenance.v1 import maintenance_events_pb2 as events
 

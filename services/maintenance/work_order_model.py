@@ -92,16 +92,26 @@ class WorkLabour:
 
 @dataclass(frozen=True, slots=True)
 class WorkCost:
-    """What an order costs: what the payer bears, and what a warranty does."""
+    """What an order costs: what the payer bears, and what a warranty does.
+
+    Attributes:
+        units_fen: Exchange units, which are paid to their remanufacturers.
+    """
 
     parts_fen: int
     labour_fen: int
     warranty_fen: int
+    units_fen: int = 0
+
+    @property
+    def work_fen(self) -> int:
+        """What the payer pays to the workshop."""
+        return self.parts_fen + self.labour_fen
 
     @property
     def total_fen(self) -> int:
         """What the payer pays."""
-        return self.parts_fen + self.labour_fen
+        return self.work_fen + self.units_fen
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,11 +228,16 @@ class WorkOrder:
 
 
 def cost_of(
-    parts: Iterable[WorkPart], labour: Iterable[WorkLabour], *, all_under_warranty: bool
+    parts: Iterable[WorkPart],
+    labour: Iterable[WorkLabour],
+    *,
+    units_fen: int,
+    all_under_warranty: bool,
 ) -> WorkCost:
     """Return what work costs the payer, and what a warranty bears.
 
     Args:
+        units_fen: The prices of its exchange units.
         all_under_warranty: Whether the order is a warranty's, so that the payer bears nothing.
     """
     borne, covered = {"parts": 0, "labour": 0}, 0
@@ -232,7 +247,9 @@ def cost_of(
                 covered += line.amount_fen
             else:
                 borne[kind] += line.amount_fen
-    return WorkCost(borne["parts"], borne["labour"], covered)
+    if all_under_warranty:
+        return WorkCost(0, 0, covered + units_fen)
+    return WorkCost(borne["parts"], borne["labour"], covered, units_fen)
 
 
 def down_for(down_since: datetime | None, now: datetime) -> Decimal:
