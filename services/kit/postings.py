@@ -51,6 +51,8 @@ class Leg:
         credit: The account that receives.
         purpose: The resource that it pays for.
         payer: Whose account pays, for the refusal where it does not hold the amount.
+        kind: Whether it moves the amount, holds it, or resolves a hold.
+        pending_id: The hold that it resolves.
     """
 
     id: UUID
@@ -61,6 +63,8 @@ class Leg:
     purpose: str
     payer: str
     memo: str = ""
+    kind: settlement_pb2.TransferKind.ValueType = settlement_pb2.TRANSFER_KIND_POSTED
+    pending_id: UUID | None = None
 
 
 async def open_account(
@@ -111,6 +115,24 @@ async def post(peers: Peers, legs: Iterable[Leg], *, txn: UUID, on_behalf_of: st
     _check(chain, [result.code for result in answer.results])
 
 
+async def post_each(peers: Peers, legs: Sequence[Leg], *, on_behalf_of: str = "") -> None:
+    """Post legs each for itself, at most 4,096; posted again they change nothing.
+
+    Raises:
+        InsufficientFunds, TransferRefused: Of the first leg that was refused; others moved.
+    """
+    if not legs:
+        return
+    answer = await peers.call(
+        _stub(peers).PostTransfers,
+        settlement_pb2.PostTransfersRequest(
+            transfers=[_transfer(leg, leg.id, linked=False) for leg in legs]
+        ),
+        on_behalf_of=on_behalf_of,
+    )
+    _check(legs, [result.code for result in answer.results])
+
+
 async def first_unrefused(peers: Peers, ids_of: Callable[[int], Sequence[UUID]]) -> int:
     """Return the first attempt, from 1, none of whose transfers settlement has refused.
 
@@ -159,7 +181,8 @@ def _transfer(leg: Leg, txn: UUID, *, linked: bool) -> settlement_pb2.Transfer:
         debit_account=_number(leg.debit),
         credit_account=_number(leg.credit),
         amount_fen=leg.amount_fen,
-        kind=settlement_pb2.TRANSFER_KIND_POSTED,
+        kind=leg.kind,
+        pending_id=str(leg.pending_id) if leg.pending_id else "",
         linked=linked,
         code=leg.code,
         purpose=leg.purpose,
