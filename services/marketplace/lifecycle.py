@@ -159,10 +159,18 @@ LISTING = Lifecycle(
         ),
         Transition(
             ListingState.PUBLISHED,
+            "auction",
+            ListingState.PUBLISHED,
+            event=events.AuctionOpened,
+            guard="format TIMED_AUCTION, and no other auction of it is live",
+        ),
+        Transition(
+            ListingState.PUBLISHED,
             "reserve",
             ListingState.RESERVED,
             event=events.ListingReserved,
-            guard="the machine is available; by offer: the buyer's offer is accepted",
+            guard="the machine is available; by offer: the buyer's offer is accepted; by auction: "
+            "the buyer has won it",
         ),
         Transition(
             ListingState.PUBLISHED,
@@ -193,7 +201,6 @@ LISTING = Lifecycle(
             guard="the title is the buyer's",
         ),
     ],
-    not_yet_available=["place_bid"],
 )
 
 OFFER = Lifecycle(

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from services.kit.transaction import Transaction
-from services.marketplace import listing_events, listing_store
+from services.marketplace import auction_closing, listing_events, listing_store
 from services.marketplace.lifecycle import LISTING
 from services.marketplace.listing_model import Listing, ListingState
 from services.marketplace.offer_handlers import end_offers
@@ -16,8 +16,10 @@ async def close_listing(tx: Transaction, listing: Listing, command: str) -> List
 
     Raises:
         TransitionRefused: It is not published.
+        AuctionUnderWay: Bidders rely on it; one that is not open yet is given up.
     """
     step = LISTING.next(listing.state, command, subject=listing.name)
+    await auction_closing.cancel_of_listing(tx, listing)
     await end_offers(tx, listing)
     await tx.cancel_timers(listing.name)
     closed = await listing_store.update_listing(

@@ -18,6 +18,7 @@ from services.kit.principals import Principal
 from services.kit.timers import Timer
 from services.kit.transaction import Transaction
 from services.marketplace import (
+    auction_store,
     inspection_store,
     lien_store,
     listing_events,
@@ -25,6 +26,7 @@ from services.marketplace import (
     machine_handlers,
     machine_store,
 )
+from services.marketplace.auction_closing import is_under_way
 from services.marketplace.errors import (
     InspectorIsSeller,
     MachineScrapped,
@@ -289,6 +291,7 @@ async def withdraw_listing(
     Raises:
         NotFound, EtagMismatch, TransitionRefused: As they say.
         OfferAccepted: A buyer may still order at an accepted offer.
+        AuctionUnderWay: Its auction takes bids, or is won and has no order yet.
     """
     _, listing = await lock_own(tx, listing_id, viewer=viewer, etag=etag)
     LISTING.next(listing.state, "withdraw", subject=listing.name)
@@ -297,9 +300,12 @@ async def withdraw_listing(
 
 
 async def expire_listing(tx: Transaction, timer: Timer) -> None:
-    """End a publication that has run out; one that an order holds goes on."""
+    """End a publication that has run out; one that an order or an auction holds goes on."""
     listing = await listing_store.lock_listing(tx.connection, parse_name(timer.subject, "listings"))
-    if listing is not None and listing.state is ListingState.PUBLISHED:
+    if listing is None or listing.state is not ListingState.PUBLISHED:
+        return
+    auction = await auction_store.find_last(tx.connection, listing.id)
+    if auction is None or not is_under_way(auction):
         await close_listing(tx, listing, "expire")
 
 

@@ -26,7 +26,7 @@ from services.marketplace.listing_model import (
 from services.marketplace.machine_wire import class_number
 from services.marketplace.offer_model import Offer, OfferState
 
-_BUILT_FORMATS = frozenset({ListingFormat.FIXED, ListingFormat.OFFER})
+_BUILT_FORMATS = frozenset({ListingFormat.FIXED, ListingFormat.OFFER, ListingFormat.TIMED_AUCTION})
 
 
 def listing_to_wire(listing: Listing, inspection: Inspection | None) -> listings_pb2.Listing:

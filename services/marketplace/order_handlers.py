@@ -8,6 +8,7 @@ from uuid import UUID
 
 from services.kit.transaction import Transaction
 from services.marketplace import (
+    auction_handlers,
     consent_store,
     custody_handlers,
     listing_events,
@@ -36,6 +37,7 @@ async def reserve_listing(tx: Transaction, listing_id: UUID, *, order: str, buye
         NotFound, BuyerIsSeller, NotTitleHolder, MachineScrapped: As they say.
         TransitionRefused: It is not published: another order was first.
         OfferNotAccepted: It is sold by offer, and none of this buyer is accepted.
+        AuctionNotWon: It is sold by auction, and this buyer has no open win of it.
         MachineNotAvailable: Its machine is held otherwise.
     """
     machine, listing = await lock_any(tx, listing_id)
@@ -45,12 +47,18 @@ async def reserve_listing(tx: Transaction, listing_id: UUID, *, order: str, buye
     if buyer == listing.seller:
         raise BuyerIsSeller(listing.name)
     check_sellable(machine, seller=listing.seller)
+    won_fen = None
+    if listing.content.format is ListingFormat.TIMED_AUCTION:
+        machine, won_fen = await auction_handlers.take_win(
+            tx, machine, listing, order=order, buyer=buyer
+        )
     if machine.custody is not Custody.AVAILABLE:
         raise MachineNotAvailable(machine.name, machine.custody.value)
     offer = await offer_handlers.find_accepted(tx, listing, buyer=buyer)
     if offer is None and listing.content.format is ListingFormat.OFFER:
         raise OfferNotAccepted(listing.name, buyer)
-    sale = Sale(order, buyer, offer.amount_fen if offer else listing.content.ask_fen)
+    agreed_fen = offer.amount_fen if offer else won_fen
+    sale = Sale(order, buyer, agreed_fen or listing.content.ask_fen)
     held = await listing_store.update_listing(
         tx.connection,
         replace(listing.moved(step.target), sale=sale),

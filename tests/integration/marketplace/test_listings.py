@@ -392,18 +392,22 @@ async def test_others_see_the_public_fields_only(
     assert len(own.title_proofs) == 1
 
 
-async def test_formats_that_are_not_built_say_so(
+async def test_a_format_that_is_not_built_says_so(seller: Actor) -> None:
+    with refused("NOT_YET_AVAILABLE"):
+        await drafted(seller, await registered(seller), format=listings_pb2.LISTING_FORMAT_LEASE)
+
+
+async def test_a_listing_without_an_auction_takes_no_bids(
     seller: Actor, buyer: Actor, technician: Actor
 ) -> None:
-    machine = await registered(seller)
-    for form in (listings_pb2.LISTING_FORMAT_TIMED_AUCTION, listings_pb2.LISTING_FORMAT_LEASE):
-        with refused("NOT_YET_AVAILABLE"):
-            await drafted(seller, machine, format=form)
-    listing = await published(seller, technician, machine)
+    listing = await published(seller, technician)
     bid = offers_pb2.PlaceBidRequest(
         request_id=rid(), listing=listing.name, amount=wire.money(WORTH_FEN)
     )
-    with refused("NOT_YET_AVAILABLE"):
+    with refused("NOT_FOUND"):
+        await listings(buyer).PlaceBid(bid)
+    bid.listing = ""
+    with refused("INVALID_FIELD"):
         await listings(buyer).PlaceBid(bid)
 
 
