@@ -27,10 +27,15 @@ TOPOLOGY = Topology(
             "finance",
             calls=("marketplace", "settlement", "valuation", "leasing", "maintenance"),
         ),
-        # Quotes, leases, instalments, buyouts.
-        Service("leasing", calls=("marketplace", "settlement", "finance", "maintenance")),
+        # Quotes, leases, instalments, buyouts, defaults, returns, disposals.
+        Service(
+            "leasing",
+            calls=("marketplace", "settlement", "finance", "valuation", "maintenance"),
+        ),
         # Telemetry, meters and faults of machines; service plans and work orders.
-        Service("maintenance", calls=("marketplace",)),
+        Service("maintenance", calls=("marketplace", "settlement", "remanufacturing")),
+        # Core returns, remanufacturing orders and their units; product passports.
+        Service("remanufacturing", calls=("marketplace", "settlement")),
     ),
 )
 

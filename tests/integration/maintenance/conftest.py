@@ -1,0 +1,22 @@
+"""A world with the services that a machine's upkeep needs."""
+
+import pytest_asyncio
+
+from services.maintenance.definition import DEFINITION as MAINTENANCE
+from services.marketplace.definition import DEFINITION as MARKETPLACE
+from services.settlement.definition import DEFINITION as SETTLEMENT
+from tests.integration.maintenance.workshop import Shop
+from tests.support.world import World
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shop_world(world: World) -> World:
+    """Return the module's world, its services started."""
+    await world.start(SETTLEMENT, MARKETPLACE, MAINTENANCE)
+    return world
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def shop(shop_world: World) -> Shop:
+    """Return a new owner and workshop in the module's world."""
+    return await Shop.open(shop_world)
