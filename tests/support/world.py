@@ -35,6 +35,7 @@ SERVICES = (
     "finance",
     "leasing",
     "maintenance",
+    "remanufacturing",
 )
 PAGE_TOKEN_KEY = "a key that signs page tokens in tests"
 

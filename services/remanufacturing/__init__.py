@@ -1,0 +1,1 @@
+"""Remanufacturing: cores that come back, components made as new, and passports of their lives."""
