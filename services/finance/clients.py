@@ -10,11 +10,10 @@ from ironloop.leasing.v1 import leasing_pb2, leasing_pb2_grpc
 from ironloop.marketplace.v1 import machines_pb2, machines_pb2_grpc
 from ironloop.parties.v1 import parties_pb2, parties_pb2_grpc
 from ironloop.settlement.v1 import settlement_pb2, settlement_pb2_grpc
-from ironloop.valuation.v1 import valuation_pb2, valuation_pb2_grpc
 
 from services.finance.draw_model import Draw
 from services.finance.errors import TransferMismatch, TransferNotFound
-from services.finance.offer_model import Appraisal, MachineFacts
+from services.finance.offer_model import MachineFacts
 from services.finance.receivable_model import Factoring
 from services.kit import wire
 from services.kit.postings import account_name
@@ -117,61 +116,6 @@ async def release_lien(runtime: Runtime, saga: Saga, lien: str) -> None:
             request_id=saga.retry_request_id(f"release/{lien}"), name=lien
         ),
     )
-
-
-async def appraise(
-    runtime: Runtime, *, request_id: str, machine: str, party: str, actor: str
-) -> Appraisal:
-    """Have a machine valued as of today, for a party."""
-    stub = runtime.peers.stub("valuation", valuation_pb2_grpc.ValuationServiceStub)
-    valuation = await runtime.peers.call(
-        stub.CreateValuation,
-        valuation_pb2.CreateValuationRequest(request_id=request_id, party=party, machine=machine),
-        on_behalf_of=actor,
-    )
-    return Appraisal(
-        valuation=valuation.name,
-        record_sha256=valuation.record_sha256,
-        state=wire.enum_name(
-            valuation_pb2.ValuationState, valuation.state, prefix="VALUATION_STATE_"
-        ),
-        grade=wire.enum_name(valuation_pb2.Grade, valuation.grade, prefix="GRADE_"),
-        fmv_median_fen=_fen(valuation.fmv.q50),
-        fmv_q10_fen=_fen(valuation.fmv.q10),
-        olv_median_fen=_fen(valuation.olv.q50),
-        olv_q10_fen=_fen(valuation.olv.q10),
-        flv_q10_fen=_fen(valuation.flv.q10),
-        expire_at=valuation.expire_time.ToDatetime(tzinfo=runtime.clock.now().tzinfo),
-    )
-
-
-async def valuation_state(runtime: Runtime, valuation: str, *, actor: str) -> str:
-    """Return whether a valuation may still be relied on: its state's name."""
-    stub = runtime.peers.stub("valuation", valuation_pb2_grpc.ValuationServiceStub)
-    found = await runtime.peers.call(
-        stub.GetValuation,
-        valuation_pb2.GetValuationRequest(name=valuation),
-        on_behalf_of=actor,
-    )
-    return wire.enum_name(valuation_pb2.ValuationState, found.state, prefix="VALUATION_STATE_")
-
-
-async def flv_q10_curve(
-    runtime: Runtime, valuation: str, *, hours_per_year: int, months: int, actor: str
-) -> list[int]:
-    """Return FLV q10 in fen after month 0, 1, … `months`."""
-    stub = runtime.peers.stub("valuation", valuation_pb2_grpc.ValuationServiceStub)
-    curve = await runtime.peers.call(
-        stub.GetCurve,
-        valuation_pb2.GetCurveRequest(
-            valuation=valuation,
-            hours_per_year=wire.decimal(Decimal(hours_per_year)),
-            months=months,
-            step_months=1,
-        ),
-        on_behalf_of=actor,
-    )
-    return [_fen(point.flv.q10) for point in sorted(curve.points, key=lambda p: p.month)]
 
 
 async def get_transfer(runtime: Runtime, transfer_id: str) -> PostedTransfer:

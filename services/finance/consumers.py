@@ -1,15 +1,13 @@
-"""What finance learns from the other services: leases make receivables, valuations move cover."""
+"""What finance learns of leases: they make receivables, and collect them."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+from google.protobuf.message import Message
 from google.type import money_pb2
 from ironloop.leasing.v1 import leasing_events_pb2
-from ironloop.valuation.v1 import valuation_events_pb2
 
 from services.finance import (
-    draw_handlers,
-    drift_store,
     factoring_handlers,
     factoring_store,
     receivable_events,
@@ -18,6 +16,7 @@ from services.finance import (
 from services.finance.lifecycle import RECEIVABLE
 from services.finance.receivable_model import Receivable, ReceivableState
 from services.kit import wire
+from services.kit.consumer import EventHandler
 from services.kit.ids import new_id
 from services.kit.transaction import Transaction
 
@@ -101,18 +100,6 @@ async def close_receivables(tx: Transaction, bought_out: leasing_events_pb2.Leas
     await _settle(tx, [line for line in known if line.state is not ReceivableState.SETTLED])
 
 
-async def note_drift(tx: Transaction, alarm: valuation_events_pb2.DriftAlarm) -> None:
-    """Keep the alarm that new offers on a class of machines are under."""
-    await drift_store.set_alarm(
-        tx.connection, alarm.segment, alarm.equipment_classes, level=alarm.level
-    )
-
-
-async def revalue_draws(tx: Transaction, issued: valuation_events_pb2.ValuationIssued) -> None:
-    """Hold the draws on a machine to its newer value."""
-    await draw_handlers.revalue(tx, issued)
-
-
 async def _close_offers(tx: Transaction, lease: str, numbers: Collection[int]) -> None:
     """End the open offers of factoring in which one of the numbers stands.
 
@@ -188,3 +175,11 @@ def _parts(line: leasing_events_pb2.ScheduleLine) -> tuple[int, int]:
 
 def _fen(amount: money_pb2.Money) -> int:
     return wire.fen(amount, field="amount")
+
+
+CONSUMES: dict[type[Message], EventHandler] = {
+    leasing_events_pb2.LeaseActivated: create_receivables,
+    leasing_events_pb2.LeaseRescheduled: revise_receivables,
+    leasing_events_pb2.InstalmentPaid: collect_receivable,
+    leasing_events_pb2.LeaseBoughtOut: close_receivables,
+}

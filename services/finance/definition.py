@@ -7,19 +7,29 @@ from ironloop.finance.v1 import (
     finance_pb2_grpc,
     receivables_pb2,
     receivables_pb2_grpc,
+    watch_pb2,
+    watch_pb2_grpc,
 )
-from ironloop.leasing.v1 import leasing_events_pb2
-from ironloop.valuation.v1 import valuation_events_pb2
 
-from services.finance import consumers, draw_handlers, factoring_handlers, offer_handlers
+from services.finance import (
+    collateral_handlers,
+    consumers,
+    draw_handlers,
+    factoring_handlers,
+    offer_handlers,
+    revaluation_handlers,
+    watch_consumers,
+)
 from services.finance.disposal_saga import DISPOSAL_CLAIM
 from services.finance.draw_saga import DRAW_OFFER
 from services.finance.factoring_saga import FACTORING_ACCEPTANCE, FACTORING_RETURN
 from services.finance.offer_saga import OFFER_REQUEST
 from services.finance.payment_saga import DRAW_PAYMENT, DRAW_SETTLEMENT
 from services.finance.receivable_rpc import ReceivableRpc
+from services.finance.revaluation_saga import REVALUATION
 from services.finance.rpc import FinanceRpc
 from services.finance.settings import FinanceSettings
+from services.finance.watch_rpc import WatchRpc
 from services.kit.runtime import Runtime
 from services.kit.service import Room, ServiceDefinition
 
@@ -30,6 +40,7 @@ async def assemble(runtime: Runtime) -> Room:
     def register(server: grpc.aio.Server) -> None:
         finance_pb2_grpc.add_FinanceServiceServicer_to_server(FinanceRpc(runtime), server)
         receivables_pb2_grpc.add_ReceivableServiceServicer_to_server(ReceivableRpc(runtime), server)
+        watch_pb2_grpc.add_WatchServiceServicer_to_server(WatchRpc(runtime), server)
 
     return Room(register)
 
@@ -40,6 +51,7 @@ DEFINITION = ServiceDefinition(
     proto_services=[
         finance_pb2.DESCRIPTOR.services_by_name["FinanceService"],
         receivables_pb2.DESCRIPTOR.services_by_name["ReceivableService"],
+        watch_pb2.DESCRIPTOR.services_by_name["WatchService"],
     ],
     assemble=assemble,
     produces=(
@@ -55,32 +67,29 @@ DEFINITION = ServiceDefinition(
         finance_events_pb2.DrawDefaulted,
         finance_events_pb2.CollateralShortfall,
         finance_events_pb2.CollateralCured,
+        finance_events_pb2.CollateralEnforced,
         finance_events_pb2.ReceivableConfirmed,
         finance_events_pb2.ReceivableAssigned,
         finance_events_pb2.ReceivableFunded,
         finance_events_pb2.ReceivableSettled,
         finance_events_pb2.ReceivableAssignmentCancelled,
     ),
-    consumes={
-        leasing_events_pb2.LeaseActivated: consumers.create_receivables,
-        leasing_events_pb2.LeaseRescheduled: consumers.revise_receivables,
-        leasing_events_pb2.InstalmentPaid: consumers.collect_receivable,
-        leasing_events_pb2.LeaseBoughtOut: consumers.close_receivables,
-        valuation_events_pb2.ValuationIssued: consumers.revalue_draws,
-        valuation_events_pb2.DriftAlarm: consumers.note_drift,
-    },
+    consumes={**consumers.CONSUMES, **watch_consumers.CONSUMES},
     sagas=(
         OFFER_REQUEST,
         DRAW_OFFER,
         DRAW_PAYMENT,
         DRAW_SETTLEMENT,
         DISPOSAL_CLAIM,
+        REVALUATION,
         FACTORING_ACCEPTANCE,
         FACTORING_RETURN,
     ),
     timers={
         offer_handlers.EXPIRY: offer_handlers.expire_offer,
         draw_handlers.AGEING: draw_handlers.age_by_timer,
+        collateral_handlers.CURE: collateral_handlers.enforce_by_timer,
+        collateral_handlers.REVALUE: revaluation_handlers.order_by_timer,
         factoring_handlers.EXPIRY: factoring_handlers.run_out,
     },
 )

@@ -60,6 +60,23 @@ def shortfall(draw: Draw) -> events.CollateralShortfall:
         loan_to_value=wire.decimal(draw.loan_to_value),
         maintenance_cap=wire.decimal(draw.maintenance_cap),
         cure_by_date=wire.date(draw.cure_by),
+        cause=draw.shortfall_cause,
+        month=draw.breach_month,
+        paydown=wire.money(draw.paydown_fen),
+        valuation=draw.valuation,
+    )
+
+
+def enforced(draw: Draw) -> events.CollateralEnforced:
+    """Its collateral is being enforced."""
+    return events.CollateralEnforced(
+        draw=draw.name,
+        sequence=draw.event_sequence,
+        machine=draw.machine,
+        funder=draw.funder,
+        borrower=draw.borrower,
+        loan_to_value=wire.decimal(draw.loan_to_value),
+        cause=draw.shortfall_cause,
     )
 
 

@@ -1,13 +1,11 @@
-"""Draws from headroom to payout, their ageing and their cover; one transaction a command."""
+"""Draws from headroom to payout, and their ageing; one transaction a command."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from ironloop.finance.v1 import finance_events_pb2
-from ironloop.valuation.v1 import valuation_events_pb2
-
 from services.finance import (
+    collateral_handlers,
     draw_events,
     draw_store,
     facility_store,
@@ -16,25 +14,23 @@ from services.finance import (
     policy_store,
 )
 from services.finance.clients import registration_number
+from services.finance.collateral_handlers import REVALUE
 from services.finance.draw_model import (
-    CURE_BUSINESS_DAYS,
     CollateralState,
     Draw,
     DrawState,
     Instalment,
     bucket_of,
-    collateral_finding,
     days_past_due,
     make_schedule,
     next_ageing_on,
     overdue_fen,
 )
 from services.finance.errors import DrawExists, OfferExpired, ShortfallBlocksDraws
-from services.finance.lifecycle import COLLATERAL, DRAW, OFFER
+from services.finance.lifecycle import DRAW, OFFER
 from services.finance.offer_model import Offer
 from services.finance.policy_model import Parameter
-from services.finmath.money import share_of
-from services.kit import wire
+from services.finance.revaluation_handlers import DRAWN
 from services.kit.calendar import CHINA
 from services.kit.clock import start_of
 from services.kit.errors import NotFound
@@ -116,7 +112,14 @@ async def pay_out(tx: Transaction, draw_id: UUID, *, transfer_id: UUID) -> Draw:
     await facility_store.update_facility(
         tx.connection, facility.pay_out(draw.principal_fen), at=tx.now
     )
-    return await age(tx, await assess(tx, active), lines)
+    await tx.set_timer(
+        REVALUE,
+        active.name,
+        due_at=tx.now,
+        payload={"cause": DRAWN.cause.value, "description": DRAWN.description},
+    )
+    assessed = await collateral_handlers.assess(tx, active, lines, cause="its payout")
+    return await age(tx, assessed, lines)
 
 
 async def cancel_draw(tx: Transaction, draw_id: UUID) -> None:
@@ -167,54 +170,6 @@ async def age_by_timer(tx: Transaction, timer: Timer) -> None:
     await age(tx, draw, await draw_store.list_instalments(tx.connection, draw.id))
 
 
-async def assess(tx: Transaction, draw: Draw) -> Draw:
-    """Hold a draw's balance to its collateral and tell of a shortfall, or of its cure."""
-    if draw.state is DrawState.DEFAULTED:
-        return draw
-    finding = collateral_finding(
-        draw.loan_to_value, watch_line=draw.watch_line, cap=draw.maintenance_cap
-    )
-    step = COLLATERAL.next(draw.collateral_state, finding, subject=draw.name)
-    if step.target is draw.collateral_state:
-        return draw
-    is_short = step.target is CollateralState.SHORTFALL
-    assessed = await draw_store.update_draw(
-        tx.connection,
-        replace(
-            draw,
-            collateral_state=step.target,
-            cure_by=CHINA.add_business_days(tx.today, CURE_BUSINESS_DAYS) if is_short else None,
-        ),
-        at=tx.now,
-        events=1 if step.event else 0,
-    )
-    if step.event is finance_events_pb2.CollateralShortfall:
-        await tx.emit(draw_events.shortfall(assessed))
-    elif step.event is finance_events_pb2.CollateralCured:
-        await tx.emit(draw_events.cured(assessed))
-    return assessed
-
-
-async def revalue(tx: Transaction, issued: valuation_events_pb2.ValuationIssued) -> None:
-    """Hold the draws on a machine to a newer valuation of their funder's.
-
-    The borrower's own are left out: it may state hours or costs of its own choice in them.
-    """
-    if not issued.machine:
-        return
-    for draw in await draw_store.lock_live_draws(tx.connection, issued.machine):
-        if draw.state is not DrawState.ACTIVE or issued.party != draw.funder:
-            continue
-        olv_q10_fen = wire.fen(issued.olv.q10, field="olv.q10")
-        revalued = replace(
-            draw,
-            valuation=issued.valuation,
-            collateral_fen=share_of(olv_q10_fen, 1 - draw.haircut),
-            olv_median_fen=wire.fen(issued.olv.q50, field="olv.q50"),
-        )
-        await assess(tx, await draw_store.update_draw(tx.connection, revalued, at=tx.now))
-
-
 async def _new_draw(tx: Transaction, offer: Offer) -> Draw:
     assert offer.decision is not None
     assert offer.appraisal is not None
@@ -259,4 +214,5 @@ async def _new_draw(tx: Transaction, offer: Offer) -> Draw:
         held_by="",
         create_time=tx.now,
         update_time=tx.now,
+        hours_per_year=offer.wish.hours_per_year,
     )

@@ -36,6 +36,14 @@ class DrawState(StrEnum):
 OUTSTANDING = frozenset({DrawState.ACTIVE, DrawState.DEFAULTED})
 
 
+class EnforcedBy(StrEnum):
+    """What brought a draw into enforcement."""
+
+    NOBODY = ""
+    DEADLINE = "DEADLINE"
+    LEASE = "LEASE"
+
+
 class CollateralState(StrEnum):
     """How well a draw is covered."""
 
@@ -56,6 +64,11 @@ class Draw:
         watch_line: LTV above which it is on WATCH; as its offer's policy and facility had it.
         overdue_bucket: The delinquency bucket that was told last; 0 for none.
         held_by: The saga that works on it; empty where none does.
+        hours_per_year: Planned use of the machine.
+        equipment_class: Of the machine; empty before its first revaluation.
+        valued_hours, valued_compliance: What its newest valuation rests on; None: not known.
+        breach_month: The first month whose balance exceeds FLV q10; None where none does.
+        shortfall_cause: Why it is, or was last, in shortfall or enforcement.
         secured: Whether the machine still secures it; not after its disposal or its last fen.
     """
 
@@ -96,6 +109,13 @@ class Draw:
     create_time: datetime
     update_time: datetime
     secured: bool = True
+    hours_per_year: int = 0
+    equipment_class: str = ""
+    valued_hours: Decimal | None = None
+    valued_compliance: Decimal | None = None
+    breach_month: int | None = None
+    shortfall_cause: str = ""
+    enforced_by: EnforcedBy = EnforcedBy.NOBODY
 
     @property
     def name(self) -> str:
@@ -106,6 +126,12 @@ class Draw:
     def loan_to_value(self) -> Decimal:
         """Outstanding over collateral, at four decimals."""
         return ratio(self.outstanding_fen, max(self.collateral_fen, 1), places=RATIO_PLACES)
+
+    @property
+    def paydown_fen(self) -> int:
+        """What must be paid to bring its LTV back to the maintenance cap."""
+        carried_fen = int(self.collateral_fen * self.maintenance_cap)
+        return max(0, self.outstanding_fen - carried_fen)
 
     def require_outstanding(self) -> None:
         """Check that it is paid out and not paid back, in default or not.

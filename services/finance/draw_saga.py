@@ -7,7 +7,7 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 
-from services.finance import clients, draw_handlers, draw_store, messages
+from services.finance import clients, draw_handlers, draw_store, messages, valuation_clients
 from services.finance.errors import LienFound, TitleMoved, ValuationNotIssued
 from services.finance.money_legs import payout_leg, posting_id
 from services.kit.errors import DomainError
@@ -48,7 +48,7 @@ async def _search(runtime: Runtime, saga: Saga) -> Facts:
     if facts.liens:
         raise LienFound(facts.machine, facts.liens[0])
     valuation = saga.facts["valuation"]
-    state = await clients.valuation_state(runtime, valuation, actor=saga.actor)
+    state = await valuation_clients.valuation_state(runtime, valuation, actor=saga.actor)
     if state not in RELIABLE:
         raise ValuationNotIssued(valuation, state)
     return {}

@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.finance.draw_model import CollateralState, Draw, DrawState, Instalment
+from services.finance.draw_model import CollateralState, Draw, DrawState, EnforcedBy, Instalment
 from services.finance.payment_model import Payment, PaymentKind
 from services.finmath.day_count import DayCount
 from services.kit.connection import Connection, Row
+from services.kit.ids import name
 from services.kit.principals import Principal
 
 
@@ -21,10 +22,10 @@ async def insert_draw(connection: Connection, draw: Draw) -> bool:
             (id, state, offer_id, facility_id, funder, borrower, machine, principal_fen,
              balloon_fen, nominal_rate, day_count, term_months, outstanding_fen, policy_version,
              valuation, haircut, collateral_fen, olv_median_fen, watch_line, maintenance_cap,
-             penalty_daily_rate, penalty_cap, collateral_state, registry_no, create_time,
-             update_time)
+             penalty_daily_rate, penalty_cap, collateral_state, registry_no, hours_per_year,
+             create_time, update_time)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-                $19, $20, $21, $22, $23, $24, $25, $25)
+                $19, $20, $21, $22, $23, $24, $25, $26, $26)
         on conflict (offer_id) where state <> 'CANCELLED' do nothing returning true
         """,
         draw.id,
@@ -51,6 +52,7 @@ async def insert_draw(connection: Connection, draw: Draw) -> bool:
         draw.penalty_cap,
         draw.collateral_state,
         draw.registry_no,
+        draw.hours_per_year,
         draw.create_time,
     )
     return bool(written)
@@ -64,21 +66,21 @@ async def find_draw(connection: Connection, draw_id: UUID, *, viewer: Principal)
         viewer.sees_all,
         viewer.party,
     )
-    return None if row is None else _draw(row)
+    return None if row is None else draw_of(row)
 
 
 async def get_draw(connection: Connection, draw_id: UUID) -> Draw:
     """Return a draw that is known to exist."""
     row = await connection.fetchrow("select * from draw where id = $1", draw_id)
     assert row is not None
-    return _draw(row)
+    return draw_of(row)
 
 
 async def lock_draw(connection: Connection, draw_id: UUID) -> Draw:
     """Return a draw that is known to exist, locked for change."""
     row = await connection.fetchrow("select * from draw where id = $1 for no key update", draw_id)
     assert row is not None
-    return _draw(row)
+    return draw_of(row)
 
 
 async def lock_draw_of(connection: Connection, draw_id: UUID, *, party: str) -> Draw | None:
@@ -88,7 +90,15 @@ async def lock_draw_of(connection: Connection, draw_id: UUID, *, party: str) -> 
         draw_id,
         party,
     )
-    return None if row is None else _draw(row)
+    return None if row is None else draw_of(row)
+
+
+async def get_draw_of_funder(connection: Connection, draw_id: UUID, *, funder: str) -> Draw | None:
+    """Return a funder's own draw."""
+    row = await connection.fetchrow(
+        "select * from draw where id = $1 and funder = $2", draw_id, funder
+    )
+    return None if row is None else draw_of(row)
 
 
 async def lock_live_draws(connection: Connection, machine: str) -> list[Draw]:
@@ -102,7 +112,7 @@ async def lock_live_draws(connection: Connection, machine: str) -> list[Draw]:
         """,
         machine,
     )
-    return [_draw(row) for row in rows]
+    return [draw_of(row) for row in rows]
 
 
 async def list_live_draws(connection: Connection, machine: str) -> list[Draw]:
@@ -116,7 +126,21 @@ async def list_live_draws(connection: Connection, machine: str) -> list[Draw]:
         """,
         machine,
     )
-    return [_draw(row) for row in rows]
+    return [draw_of(row) for row in rows]
+
+
+async def list_active_of_classes(
+    connection: Connection, equipment_classes: Sequence[str]
+) -> list[str]:
+    """Return the names of the outstanding draws on machines of some classes, one a machine."""
+    rows = await connection.fetch(
+        """
+        select distinct on (machine, funder) id from draw
+        where state = 'ACTIVE' and equipment_class = any($1::text[]) order by machine, funder, id
+        """,
+        list(equipment_classes),
+    )
+    return [name("draws", row["id"]) for row in rows]
 
 
 async def has_shortfall(connection: Connection, facility_id: UUID) -> bool:
@@ -164,7 +188,7 @@ async def list_draws(
         *(after or (None, None)),
         limit,
     )
-    return [_draw(row) for row in rows]
+    return [draw_of(row) for row in rows]
 
 
 async def update_draw(connection: Connection, draw: Draw, *, at: datetime, events: int = 0) -> Draw:
@@ -174,8 +198,9 @@ async def update_draw(connection: Connection, draw: Draw, *, at: datetime, event
         update draw set state = $2, start_on = $3, maturity_on = $4, outstanding_fen = $5,
             lien = $6, transfer_id = $7, valuation = $8, collateral_fen = $9, olv_median_fen = $10,
             collateral_state = $11, cure_by = $12, overdue_bucket = $13, calendar_version = $14,
-            held_by = $15, secured = $16, version = version + 1,
-            event_sequence = event_sequence + $17, update_time = $18
+            held_by = $15, secured = $16, equipment_class = $17, valued_hours = $18,
+            valued_compliance = $19, breach_month = $20, shortfall_cause = $21, enforced_by = $22,
+            version = version + 1, event_sequence = event_sequence + $23, update_time = $24
         where id = $1 returning *
         """,
         draw.id,
@@ -194,11 +219,17 @@ async def update_draw(connection: Connection, draw: Draw, *, at: datetime, event
         draw.calendar_version,
         draw.held_by,
         draw.secured,
+        draw.equipment_class,
+        draw.valued_hours,
+        draw.valued_compliance,
+        draw.breach_month,
+        draw.shortfall_cause,
+        draw.enforced_by,
         events,
         at,
     )
     assert row is not None
-    return _draw(row)
+    return draw_of(row)
 
 
 async def list_instalments(connection: Connection, draw_id: UUID) -> list[Instalment]:
@@ -286,12 +317,14 @@ async def list_payments(
     return [Payment(**{**row, "kind": PaymentKind(row["kind"])}) for row in rows]
 
 
-def _draw(row: Row) -> Draw:
+def draw_of(row: Row) -> Draw:
+    """Return the draw of a row."""
     return Draw(
         **{
             **row,
             "state": DrawState(row["state"]),
             "day_count": DayCount(row["day_count"]),
             "collateral_state": CollateralState(row["collateral_state"]),
+            "enforced_by": EnforcedBy(row["enforced_by"]),
         }
     )

@@ -325,6 +325,26 @@ class FactoringBusy(Aborted):
         super().__init__(f"{factoring} is being worked on by {held_by}", factoring=factoring)
 
 
+class CoverUnknown(PreconditionFailed):
+    """No curve of the draw's machine has been read yet."""
+
+    reason = "COVER_UNKNOWN"
+
+    def __init__(self, draw: str) -> None:
+        super().__init__(f"the values to come of the machine of {draw} are not known", subject=draw)
+
+
+class TooManyLines(PreconditionFailed):
+    """A facility has more draws than a borrowing base takes."""
+
+    reason = "TOO_MANY_LINES"
+
+    def __init__(self, facility: str, lines_max: int) -> None:
+        super().__init__(
+            f"{facility} has more than {lines_max:,} outstanding draws", subject=facility
+        )
+
+
 class DriftStopsOffers(PreconditionFailed):
     """The model of the values drifts so far that nothing is lent on them automatically."""
 

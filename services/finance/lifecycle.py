@@ -197,10 +197,38 @@ COLLATERAL = Lifecycle(
             CollateralState.SHORTFALL,
             "enforce",
             CollateralState.ENFORCEMENT,
-            guard="not cured within 10 business days",
+            event=finance_events_pb2.CollateralEnforced,
+            guard="not cured within 10 business days; the lease is in default",
+        ),
+        *(
+            Transition(
+                state,
+                "enforce",
+                CollateralState.ENFORCEMENT,
+                event=finance_events_pb2.CollateralEnforced,
+                guard="the lease is in default, or the machine repossessed",
+            )
+            for state in _WITHIN_CAP
+        ),
+        *(
+            Transition(CollateralState.ENFORCEMENT, command, CollateralState.ENFORCEMENT)
+            for command in ("enforce", "find_compliant", "find_watch", "find_shortfall")
+        ),
+        Transition(
+            CollateralState.ENFORCEMENT,
+            "lift",
+            CollateralState.CURED,
+            event=finance_events_pb2.CollateralCured,
+            guard="the lease's default is cured; LTV <= maintenance cap",
+        ),
+        Transition(
+            CollateralState.ENFORCEMENT,
+            "lift_short",
+            CollateralState.SHORTFALL,
+            event=finance_events_pb2.CollateralShortfall,
+            guard="the lease's default is cured; LTV > maintenance cap",
         ),
     ],
-    not_yet_available=["enforce"],
 )
 
 _UNASSIGNED = (ReceivableState.CREATED, ReceivableState.CONFIRMED, ReceivableState.OFFERED)

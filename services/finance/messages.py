@@ -147,6 +147,7 @@ def draw(
         policy_version=shown.policy_version,
         create_time=wire.instant(shown.create_time),
         update_time=wire.instant(shown.update_time),
+        shortfall_cause=shown.shortfall_cause,
     )
     for field, day in (
         (message.start_date, shown.start_on),
@@ -155,6 +156,8 @@ def draw(
     ):
         if day is not None:
             field.CopyFrom(wire.date(day))
+    if shown.breach_month is not None:
+        message.breach_month = shown.breach_month
     if claim is not None and claim.total_fen:
         message.claim.CopyFrom(_claim(claim))
     return message

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 
-from services.finance import clients, messages, offer_handlers, offer_store
+from services.finance import clients, messages, offer_handlers, offer_store, valuation_clients
 from services.finance.offer_model import Appraisal, MachineFacts, Wish, check_appraisal
 from services.kit.errors import DomainError
 from services.kit.runtime import Runtime
@@ -47,7 +47,7 @@ async def _search(runtime: Runtime, saga: Saga) -> Facts:
 
 
 async def _value(runtime: Runtime, saga: Saga) -> Facts:
-    appraisal = await clients.appraise(
+    appraisal = await valuation_clients.appraise(
         runtime,
         request_id=saga.request_id("value"),
         machine=saga.facts["machine"],
@@ -63,7 +63,7 @@ async def _check_value(_tx: Transaction, saga: Saga) -> None:
 
 
 async def _read_curve(runtime: Runtime, saga: Saga) -> Facts:
-    curve = await clients.flv_q10_curve(
+    curve = await valuation_clients.flv_q10_curve(
         runtime,
         saga.facts["appraisal"]["valuation"],
         hours_per_year=saga.facts["hours_per_year"],

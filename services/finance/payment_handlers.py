@@ -7,6 +7,7 @@ from uuid import UUID
 
 from services.finance import (
     claim_store,
+    collateral_handlers,
     draw_events,
     draw_handlers,
     draw_store,
@@ -170,7 +171,8 @@ async def book(
         events=1,
     )
     await tx.emit(draw_events.paid(paid, payment))
-    paid = await draw_handlers.age(tx, await draw_handlers.assess(tx, paid), lines)
+    paid = await collateral_handlers.assess(tx, paid, lines, cause="a payment")
+    paid = await draw_handlers.age(tx, paid, lines)
     if is_last:
         await claim_store.close_claim(tx.connection, paid.id, at=tx.now)
         await offer_handlers.mark_repaid(tx, paid.offer_id, draw=paid.name)

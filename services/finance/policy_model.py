@@ -41,6 +41,16 @@ class Parameter(StrEnum):
     LOSS_UNSECURED = "LOSS_UNSECURED"
     LOSS_HAIRCUT = "LOSS_HAIRCUT"
     HAIRCUT_DRIFT = "HAIRCUT_DRIFT"
+    REVALUATION_MONTHS = "REVALUATION_MONTHS"
+    REVALUATION_HOURS = "REVALUATION_HOURS"
+    REVALUATION_ON_STOP_FAULT = "REVALUATION_ON_STOP_FAULT"
+    REVALUATION_ON_COMPONENT = "REVALUATION_ON_COMPONENT"
+    REVALUATION_COMPLIANCE_BAND = "REVALUATION_COMPLIANCE_BAND"
+    REVALUATION_ON_INDEX = "REVALUATION_ON_INDEX"
+    BASE_LOCATION_DAYS_MAX = "BASE_LOCATION_DAYS_MAX"
+    BASE_HOURS_DAYS_MAX = "BASE_HOURS_DAYS_MAX"
+    PORTFOLIO_CONCENTRATION_MAX = "PORTFOLIO_CONCENTRATION_MAX"
+    PORTFOLIO_CONCENTRATION_FROM = "PORTFOLIO_CONCENTRATION_FROM"
 
 
 # The largest value that makes sense for a parameter that is no ratio; ratios lie in 0 to 1.
@@ -49,7 +59,20 @@ _HIGHEST = {
     Parameter.TERM_MONTHS_MAX: Decimal(84),  # a valuation's curve ends there
     Parameter.OFFER_VALID_DAYS: Decimal(30),  # as long as a valuation is good for
     Parameter.RECEIVABLE_OVERDUE_DAYS_MAX: Decimal(365),
+    Parameter.REVALUATION_MONTHS: Decimal(12),
+    Parameter.REVALUATION_HOURS: Decimal(10_000),
+    Parameter.BASE_LOCATION_DAYS_MAX: Decimal(365),
+    Parameter.BASE_HOURS_DAYS_MAX: Decimal(365),
+    Parameter.PORTFOLIO_CONCENTRATION_FROM: Decimal(1_000_000_000_000),
 }
+# Switches, on at 1 and off at 0.
+_SWITCHES = frozenset(
+    {
+        Parameter.REVALUATION_ON_STOP_FAULT,
+        Parameter.REVALUATION_ON_COMPONENT,
+        Parameter.REVALUATION_ON_INDEX,
+    }
+)
 # Values that nothing works with where they are zero.
 _ABOVE_ZERO = frozenset(
     {Parameter.COVER_MAX, Parameter.TERM_MONTHS_MAX, Parameter.OFFER_VALID_DAYS}
@@ -147,6 +170,8 @@ def value_problem(parameter: Parameter, value: Decimal) -> str | None:
     highest = _HIGHEST.get(parameter, Decimal(1))
     if value == 0 and parameter in _ABOVE_ZERO:
         return f"{parameter} must be greater than zero"
+    if parameter in _SWITCHES and value not in (0, 1):
+        return f"{parameter} must be 0 or 1, not {value}"
     if not 0 <= value <= highest:
         return f"{parameter} must lie in 0 to {highest}, not {value}"
     return decimals_problem(value)

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from ironloop.valuation.v1 import valuation_events_pb2
 
-from services.finance import consumers
+from services.finance import watch_consumers
 from tests.integration.finance.lending import WE_7_FEN, Lending, fen
 from tests.support.refusals import refused
 
@@ -15,7 +15,7 @@ async def alarm(lending: Lending, level: int, *, segment: str = "TEX") -> None:
         segment=segment, level=level, equipment_classes=["HYDRAULIC_EXCAVATOR"]
     )
     database = lending.world.running["finance"].runtime.database
-    await database.run(lambda tx: consumers.note_drift(tx, event))
+    await database.run(lambda tx: watch_consumers.note_drift(tx, event))
 
 
 async def test_an_alarm_widens_the_haircut_and_a_higher_one_stops_offers(lending: Lending) -> None:

@@ -43,11 +43,16 @@ class Valuer(valuation_pb2_grpc.ValuationServiceServicer):
         grade: Of the next valuations.
         state: Of the next valuations.
         flv_q10_fen: Where the next curves begin.
+        equipment_class: Of the next valuations' machines.
+        olv_q10_fen: Of the next valuations, and where the next curves begin.
     """
 
     grade: int = valuation_pb2.GRADE_B
     state: int = valuation_pb2.VALUATION_STATE_ISSUED
     flv_q10_fen: int = FLV_Q10_FEN
+    olv_q10_fen: int = OLV_Q10_FEN
+    equipment_class: str = ""
+    world: World | None = None
     made: dict[str, valuation_pb2.Valuation] = field(default_factory=dict)
 
     async def CreateValuation(  # noqa: N802
@@ -60,11 +65,13 @@ class Valuer(valuation_pb2_grpc.ValuationServiceServicer):
                 party=request.party,
                 machine=request.machine,
                 state=self.state,  # type: ignore[arg-type]
+                specification=valuation_pb2.Specification(equipment_class=self.equipment_class),
                 grade=self.grade,  # type: ignore[arg-type]
                 fmv=quantiles(730_000_00, FMV_FEN),
-                olv=quantiles(OLV_Q10_FEN, OLV_FEN),
+                olv=quantiles(self.olv_q10_fen, OLV_FEN),
                 flv=quantiles(self.flv_q10_fen, 600_000_00),
                 record_sha256="ab" * 32,
+                as_of=wire.date(self.world.today()) if self.world else None,
                 # Ahead of any business date that a test moves to.
                 expire_time=wire.instant(datetime.now(UTC) + timedelta(days=1_000)),
             )
@@ -85,6 +92,7 @@ class Valuer(valuation_pb2_grpc.ValuationServiceServicer):
             points=[
                 valuation_pb2.CurvePoint(
                     month=month,
+                    olv=quantiles(int(self.olv_q10_fen * A_MONTH**month), OLV_FEN),
                     flv=quantiles(int(self.flv_q10_fen * A_MONTH**month), 600_000_00),
                 )
                 for month in range(request.months + 1)
@@ -94,7 +102,7 @@ class Valuer(valuation_pb2_grpc.ValuationServiceServicer):
 
 async def open_valuer(world: World) -> tuple[Valuer, grpc.aio.Server]:
     """Serve a valuer where the world's services look for valuation."""
-    valuer = Valuer()  # type: ignore[abstract]  # what finance does not call is not served
+    valuer = Valuer(world=world)  # type: ignore[abstract]  # what finance does not call is not served
     server = grpc.aio.server()
     valuation_pb2_grpc.add_ValuationServiceServicer_to_server(valuer, server)
     server.add_insecure_port(f"127.0.0.1:{world.ports['valuation']}")

@@ -73,6 +73,16 @@ ALLOWED: list[tuple[Lifecycle[Any], type[StrEnum], dict[str, str]]] = [
             "CURED find_compliant": "CURED",
             "CURED find_watch": "WATCH",
             "CURED find_shortfall": "SHORTFALL",
+            "COMPLIANT enforce": "ENFORCEMENT",
+            "WATCH enforce": "ENFORCEMENT",
+            "SHORTFALL enforce": "ENFORCEMENT",
+            "CURED enforce": "ENFORCEMENT",
+            "ENFORCEMENT enforce": "ENFORCEMENT",
+            "ENFORCEMENT find_compliant": "ENFORCEMENT",
+            "ENFORCEMENT find_watch": "ENFORCEMENT",
+            "ENFORCEMENT find_shortfall": "ENFORCEMENT",
+            "ENFORCEMENT lift": "CURED",
+            "ENFORCEMENT lift_short": "SHORTFALL",
         },
     ),
     (
@@ -116,7 +126,6 @@ ALLOWED: list[tuple[Lifecycle[Any], type[StrEnum], dict[str, str]]] = [
 ]
 
 NOT_YET_AVAILABLE = {
-    "collateral": {"enforce"},
     "receivable": {"dispute", "dilute", "claim_recourse"},
 }
 
