@@ -9,7 +9,10 @@ from services.finmath.money import share_of
 
 
 class Claimant(StrEnum):
-    """Who is paid from the disposal of a machine, in the order DISPOSAL."""
+    """As what somebody is paid from the disposal of a machine, in the order DISPOSAL.
+
+    WE-17 knows no assignee: who bought instalments stands before the lessor, who sold them.
+    """
 
     DISPOSAL_COST = "DISPOSAL_COST"
     TRANSPORT = "TRANSPORT"
@@ -17,6 +20,7 @@ class Claimant(StrEnum):
     SENIOR_PRINCIPAL = "SENIOR_PRINCIPAL"
     SENIOR_PENALTY = "SENIOR_PENALTY"
     JUNIOR = "JUNIOR"
+    ASSIGNEE = "ASSIGNEE"
     LESSOR_RESIDUAL = "LESSOR_RESIDUAL"
 
 
@@ -55,16 +59,19 @@ def distribute(amount_fen: int, dues_fen: Sequence[int]) -> Distribution:
 
 
 def distribute_disposal(
-    sale_fen: int, *, cost_rate: Decimal, claims_fen: dict[Claimant, int]
+    sale_fen: int, *, cost_rate: Decimal, claims: Sequence[tuple[Claimant, int]]
 ) -> Distribution:
-    """Distribute the proceeds of a machine in the order DISPOSAL; the surplus is the lessee's.
+    """Distribute the proceeds of a machine, the cost of the disposal first.
 
     Args:
         cost_rate: Cost of the disposal as a share of the sale.
-        claims_fen: The other claims; those left out are zero.
+        claims: The other claims in fen, in the order DISPOSAL; several may share a claimant.
 
     Raises:
-        ValueError: The sale or a claim is negative.
+        ValueError: The sale or a claim is negative, or the claims are out of order.
     """
-    dues = {**claims_fen, Claimant.DISPOSAL_COST: share_of(sale_fen, cost_rate)}
-    return distribute(sale_fen, [dues.get(claimant, 0) for claimant in DISPOSAL])
+    ranks = [DISPOSAL.index(claimant) for claimant, _ in claims]
+    if ranks != sorted(ranks):
+        raise ValueError("claims on a disposal stand in the order DISPOSAL")
+    cost_fen = share_of(sale_fen, cost_rate)
+    return distribute(sale_fen, [cost_fen, *(due_fen for _, due_fen in claims)])

@@ -6,8 +6,8 @@ from datetime import date
 from typing import Any
 
 from google.protobuf.message import Message
+from ironloop.leasing.v1 import endings_pb2, leasing_pb2
 from ironloop.leasing.v1 import leasing_events_pb2 as events
-from ironloop.leasing.v1 import leasing_pb2
 
 from services.finmath.allocation import Parts
 from services.kit import wire
@@ -32,6 +32,23 @@ PRODUCES: tuple[type[Message], ...] = (
     events.LeaseMatured,
     events.LeasePurchased,
     events.LeaseReturned,
+    events.DefaultNoticeGiven,
+    events.LeaseDefaulted,
+    events.DefaultCured,
+    events.MachineRepossessed,
+    events.TotalLossReported,
+    events.TotalLossRejected,
+    events.TotalLossPaid,
+    events.ReturnInspected,
+    events.InstalmentWrittenOff,
+    events.LeaseClosed,
+    events.ClaimPaid,
+    events.ClaimWaived,
+    events.DisposalOpened,
+    events.DisposalUnsold,
+    events.DisposalRevalued,
+    events.DisposalCancelled,
+    events.DisposalSettled,
 )
 
 
@@ -101,6 +118,7 @@ async def announce_overdue(
         number=instalment.number,
         owed=parts(instalment.accrued_to(on).owed),
         days_past_due=instalment.days_past_due(on),
+        bucket=bucket_to_wire(instalment.bucket),
     )
 
 
@@ -122,6 +140,11 @@ async def announce_paid(
         ),
         days_past_due=days_past_due,
     )
+
+
+def bucket_to_wire(bucket: int) -> endings_pb2.ArrearsBucket.ValueType:
+    """Return an ageing bucket (0 for none, then 1 to 4) as the contract shows it."""
+    return endings_pb2.ArrearsBucket.ValueType(endings_pb2.ARREARS_BUCKET_NONE + bucket)
 
 
 def buyout_to_wire(quote: BuyoutQuote, *, deposit_fen: int) -> leasing_pb2.BuyoutQuote:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 
 from services.finmath.payoff import quote_payoff
 from services.kit.calendar import CHINA
@@ -33,8 +34,14 @@ class Settlement:
     coming: tuple[Instalment, ...]
 
 
-def settle(lease: Lease, instalments: Sequence[Instalment], *, as_of: date) -> Settlement:
-    """Return what a buyout on a day settles, of all instalments of an active lease by number."""
+def settle(
+    lease: Lease, instalments: Sequence[Instalment], *, as_of: date, fee_rate: Decimal | None = None
+) -> Settlement:
+    """Return what a buyout on a day settles, of all instalments of an active lease by number.
+
+    Args:
+        fee_rate: Share of principal; None for the buyout's own, 0 for the debt of a default.
+    """
     is_open = [instalment for instalment in instalments if instalment.state in OPEN]
     due = tuple(item.accrued_to(as_of) for item in is_open if item.due_on <= as_of)
     coming = tuple(item for item in is_open if item.due_on > as_of)
@@ -47,7 +54,7 @@ def settle(lease: Lease, instalments: Sequence[Instalment], *, as_of: date) -> S
         interest_from=fallen_due[-1].due_on if fallen_due else lease.started_on,
         as_of=as_of,
         day_count=lease.terms.day_count,
-        fee_rate=lease.terms.buyout_fee_rate,
+        fee_rate=lease.terms.buyout_fee_rate if fee_rate is None else fee_rate,
     )
     quote = BuyoutQuote(
         as_of=as_of,

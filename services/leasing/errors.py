@@ -1,10 +1,9 @@
 """What leasing refuses."""
 
 from datetime import date
-from decimal import Decimal
 
 from services.kit.amounts import yuan
-from services.kit.errors import Aborted, AlreadyExists, InvalidArgument, PreconditionFailed
+from services.kit.errors import Aborted, AlreadyExists, PreconditionFailed
 
 
 class SameParty(PreconditionFailed):
@@ -198,19 +197,65 @@ class RateResetRefused(PreconditionFailed):
         super().__init__("the signed rate is fixed for the whole term", subject=lease)
 
 
-class HoursBelowLast(InvalidArgument):
-    """A meter does not run backwards."""
+class NothingOverdue(PreconditionFailed):
+    """Notice of default is given of what is overdue."""
 
-    reason = "HOURS_BELOW_LAST"
+    reason = "NOTHING_OVERDUE"
 
-    def __init__(self, hours: Decimal, last: Decimal) -> None:
-        super().__init__("hours_meter", f"{hours} h lies below the {last} h reported last")
+    def __init__(self, lease: str) -> None:
+        super().__init__("no instalment is overdue", subject=lease)
 
 
-class HoursImplausible(InvalidArgument):
-    """A day has 24 hours."""
+class NotInDefault(PreconditionFailed):
+    """Neither ground of a default holds."""
 
-    reason = "HOURS_IMPLAUSIBLE"
+    reason = "NOT_IN_DEFAULT"
 
-    def __init__(self, hours: Decimal, limit: Decimal) -> None:
-        super().__init__("hours_meter", f"{hours} h exceeds {limit} h: 24 hours a day and one")
+    def __init__(
+        self, lease: str, *, days: int, days_limit: int, missed: int, notice_on: date | None
+    ) -> None:
+        notice = f"notice was given on {notice_on}" if notice_on else "no notice was given"
+        super().__init__(
+            f"the oldest instalment is {days} days past due, not more than {days_limit}; "
+            f"{missed} in a row are overdue, and {notice}",
+            subject=lease,
+            days_past_due=str(days),
+            missed=str(missed),
+        )
+
+
+class LossPaid(PreconditionFailed):
+    """The insurer has paid."""
+
+    reason = "LOSS_PAID"
+
+    def __init__(self, lease: str) -> None:
+        super().__init__("the insurer has paid the stipulated loss value", subject=lease)
+
+
+class LossUnpaid(PreconditionFailed):
+    """The insurer has not paid."""
+
+    reason = "LOSS_UNPAID"
+
+    def __init__(self, lease: str, insurer: str) -> None:
+        super().__init__(f"{insurer} has not paid the stipulated loss value", subject=lease)
+
+
+class DisposalOpen(AlreadyExists):
+    """The machine is for sale by an open disposal."""
+
+    reason = "DISPOSAL_OPEN"
+
+    def __init__(self, machine: str, disposal: str) -> None:
+        super().__init__(f"{disposal} of {machine} is open", disposal=disposal)
+
+
+class DisposalPending(PreconditionFailed):
+    """The machine is still to be sold."""
+
+    reason = "DISPOSAL_PENDING"
+
+    def __init__(self, lease: str, disposal: str) -> None:
+        what = f"{disposal} is open" if disposal else "its machine has not been sold"
+        super().__init__(f"the lease stays until the disposal is settled: {what}", subject=lease)

@@ -151,20 +151,6 @@ async def accept_delivery(
     )
 
 
-async def refuse_command(
-    database: Database, lease_id: UUID, *, viewer: Principal, command: str
-) -> None:
-    """Refuse a command that is declared and not built, of a lease that the viewer may see.
-
-    Raises:
-        NotFound: There is none.
-        NotYetAvailable: Always else.
-    """
-    lease = await get_lease(database, lease_id, viewer=viewer)
-    LEASE.next(lease.state, command, subject=lease.name)
-    raise AssertionError(f"{command} is built and must not come here")
-
-
 async def get_lease(database: Database, lease_id: UUID, *, viewer: Principal) -> Lease:
     """Return a lease that the viewer may see.
 

@@ -14,6 +14,7 @@ from services.kit.ids import name
 from services.kit.principals import Principal
 from services.leasing.errors import MachineLeased
 from services.leasing.model import LIVE, BuyoutQuote, Lease, LeaseState
+from services.leasing.papers import inspection_of, loss_of, to_json
 from services.leasing.quote import Figures
 from services.leasing.terms import LeaseTerms
 from services.leasing.usage_model import Reading
@@ -39,17 +40,27 @@ _COURSE = [
     "residual_now_fen",
     "deposit_held_fen",
     "reason",
+    "notice_on",
+    "defaulted_on",
+    "ended_on",
+    "inspector",
+    "return_condition",
 ]
 _BUYOUT = ["as_of", "due_fen", "principal_fen", "interest_fen", "fee_fen"]
+_DERIVED = ["overdue_count", "arrears_bucket", "overdue_since"]
 _SELECT = """
-    select l.*, (select count(*) from instalment i where i.lease_id = l.id and i.state = 'OVERDUE')
-        as overdue_count
-    from lease l
+    select l.*, a.overdue_count, a.arrears_bucket, a.overdue_since
+    from lease l cross join lateral (
+        select count(*) as overdue_count, coalesce(max(i.bucket), 0) as arrears_bucket,
+            min(i.payable_on) as overdue_since
+        from instalment i where i.lease_id = l.id and i.state = 'OVERDUE') as a
 """
-# Lessor, lessee and owners of instalments see a lease; so do those who see every party's rows.
+# Lessor, lessee, owners of instalments, the inspector and the insurer see a lease; so do those who
+# see every party's rows.
 _SEEN = """
-    ({0} or l.lessor = {1} or l.lessee = {1} or exists (
-        select from instalment i where i.lease_id = l.id and i.owner = {1} and i.assignment <> ''))
+    ({0} or l.lessor = {1} or l.lessee = {1} or l.inspector = {1} or l.loss ->> 'insurer' = {1}
+     or exists (select from instalment i
+                where i.lease_id = l.id and i.owner = {1} and i.assignment <> ''))
 """
 
 
@@ -85,15 +96,16 @@ async def find_lease(connection: Connection, lease_id: UUID, *, viewer: Principa
 
 
 async def lock_lease(connection: Connection, lease_id: UUID, *, viewer: Principal) -> Lease:
-    """Return a lease of which the viewer is lessor or lessee, locked for change.
+    """Return a lease that the viewer has a part in, locked for change.
 
-    A service, and what acts for one, may change any.
+    Lessor, lessee, inspector and insurer have; a service, and what acts for one, may change any.
 
     Raises:
-        NotFound: There is none, or the viewer is neither.
+        NotFound: There is none, or the viewer has no part in it.
     """
+    part = "$3 in (l.lessor, l.lessee, l.inspector, l.loss ->> 'insurer')"
     row = await connection.fetchrow(
-        f"{_SELECT} where l.id = $1 and ($2 or $3 in (l.lessor, l.lessee)) for no key update of l",
+        f"{_SELECT} where l.id = $1 and ($2 or {part}) for no key update of l",
         lease_id,
         viewer.sees_all,
         viewer.party,
@@ -124,7 +136,9 @@ async def list_leases(
     # An array is read first and once; as a join the planner may walk every lease to find none.
     assigned = """l.id = any(array(
         select distinct lease_id from instalment where owner = $1 and assignment <> ''))"""
-    ways = ["$1 = ''"] if viewer.sees_all else ["l.lessor = $1", "l.lessee = $1", assigned]
+    mine = ["l.lessor = $1", "l.lessee = $1", "l.inspector = $1 and l.inspector <> ''", assigned]
+    mine.append("l.loss ->> 'insurer' = $1 and l.loss is not null")
+    ways = ["$1 = ''"] if viewer.sees_all else mine
     branches = " union ".join(
         f"(select l.id from lease l where {way} and {wanted} {page})" for way in ways
     )
@@ -161,6 +175,7 @@ async def update_lease(connection: Connection, lease: Lease, *, at: datetime) ->
     """
     values = {column: getattr(lease, column) for column in _COURSE}
     values |= {f"buyout_{part}": getattr(lease.buyout, part, None) for part in _BUYOUT}
+    values |= {"loss": to_json(lease.loss), "inspection": to_json(lease.inspection)}
     changes = ", ".join(f"{column} = ${place}" for place, column in enumerate(values, start=3))
     try:
         version: int = await connection.fetchval(
@@ -180,7 +195,7 @@ async def update_lease(connection: Connection, lease: Lease, *, at: datetime) ->
 async def add_reading(
     connection: Connection, lease_id: UUID, reading: Reading, *, reporter: str, at: datetime
 ) -> None:
-    """Write a reading of the hour meter; the lease's row is locked."""
+    """Write a reading of the hour meter at delivery; the lease's row is locked."""
     await connection.execute(
         """
         insert into usage_reading (lease_id, seq, reported_on, hours, reporter, create_time)
@@ -194,20 +209,13 @@ async def add_reading(
     )
 
 
-async def find_readings(connection: Connection, lease_id: UUID) -> tuple[Reading, Reading] | None:
-    """Return the first and the last reading of a lease; None before the lease is active."""
-    rows = await connection.fetch(
-        """
-        (select reported_on, hours from usage_reading where lease_id = $1 order by seq limit 1)
-        union all
-        (select reported_on, hours from usage_reading where lease_id = $1 order by seq desc limit 1)
-        """,
+async def find_delivery(connection: Connection, lease_id: UUID) -> Reading | None:
+    """Return the hours at the delivery of a lease's machine, where they were read."""
+    row = await connection.fetchrow(
+        "select reported_on, hours from usage_reading where lease_id = $1 order by seq limit 1",
         lease_id,
     )
-    if not rows:
-        return None
-    first, last = (Reading(row["reported_on"], row["hours"]) for row in rows)
-    return first, last
+    return None if row is None else Reading(row["reported_on"], row["hours"])
 
 
 def _lease(row: Row) -> Lease:
@@ -222,7 +230,9 @@ def _lease(row: Row) -> Lease:
         canonical_terms=row["canonical_terms"],
         terms_sha256=row["terms_sha256"],
         buyout=None if buyout["as_of"] is None else BuyoutQuote(**buyout),
-        overdue_count=row["overdue_count"],
+        loss=loss_of(row["loss"]),
+        inspection=inspection_of(row["inspection"]),
+        **{column: row[column] for column in _DERIVED},
         create_time=row["create_time"],
         update_time=row["update_time"],
         **course,

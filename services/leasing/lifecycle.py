@@ -3,6 +3,8 @@
 from ironloop.leasing.v1 import leasing_events_pb2 as events
 
 from services.kit.lifecycle import Lifecycle, Transition
+from services.leasing.claim_model import ClaimState
+from services.leasing.disposal_model import DisposalState
 from services.leasing.instalment_model import InstalmentState
 from services.leasing.model import LeaseState
 from services.leasing.programme_model import ProgrammeState
@@ -30,6 +32,8 @@ PROGRAMME: Lifecycle[ProgrammeState] = Lifecycle(
 )
 
 _BEFORE_ACTIVE = (_S.QUOTED, _S.APPLIED, _S.APPROVED, _S.SIGNED)
+_IN_DEFAULT_OR_OVER = (_S.DEFAULTED, _S.RETURNED, _S.INSPECTED, _S.TOTAL_LOSS)
+_FOR_SALE = (_S.REPOSSESSED, _S.INSPECTED)
 _WITH_THE_LESSEE = (_S.ACTIVE, _S.BUYOUT_QUOTED, _S.MATURED, _S.EXTENDED, _S.RETURN_PENDING)
 
 LEASE: Lifecycle[LeaseState] = Lifecycle(
@@ -63,7 +67,13 @@ LEASE: Lifecycle[LeaseState] = Lifecycle(
         *(Transition(state, "expire", _S.EXPIRED) for state in _BEFORE_ACTIVE),
         *(
             Transition(state, "pay", state, event=events.InstalmentPaid)
-            for state in (_S.ACTIVE, _S.MATURED, _S.EXTENDED, _S.RETURN_PENDING, _S.RETURNED)
+            for state in (
+                _S.ACTIVE,
+                _S.MATURED,
+                _S.EXTENDED,
+                _S.RETURN_PENDING,
+                *_IN_DEFAULT_OR_OVER,
+            )
         ),
         Transition(
             _S.BUYOUT_QUOTED,
@@ -81,7 +91,7 @@ LEASE: Lifecycle[LeaseState] = Lifecycle(
         ),
         *(
             Transition(state, "report_usage", state, event=events.UsageReported)
-            for state in _WITH_THE_LESSEE
+            for state in (*_WITH_THE_LESSEE, _S.DEFAULTED)
         ),
         *(
             Transition(state, "assign", state, event=events.InstalmentsAssigned)
@@ -119,24 +129,81 @@ LEASE: Lifecycle[LeaseState] = Lifecycle(
         Transition(_S.MATURED, "lapse_election", _S.RETURN_PENDING, guard="10 days passed"),
         Transition(_S.RETURN_PENDING, "return", _S.RETURN_PENDING),
         Transition(_S.RETURN_PENDING, "confirm_return", _S.RETURNED, event=events.LeaseReturned),
-        # Declared; refused as NOT_YET_AVAILABLE until they are built.
-        Transition(_S.ACTIVE, "declare_default", _S.DEFAULTED, guard="> 90 dpd, or 2 missed"),
-        Transition(_S.DEFAULTED, "cure_default", _S.ACTIVE),
-        Transition(_S.DEFAULTED, "repossess", _S.REPOSSESSED),
-        Transition(_S.ACTIVE, "report_total_loss", _S.TOTAL_LOSS),
-        Transition(_S.RETURNED, "inspect", _S.INSPECTED),
         *(
-            Transition(state, "close", _S.CLOSED)
+            Transition(
+                state,
+                "give_notice",
+                state,
+                event=events.DefaultNoticeGiven,
+                guard="an instalment is overdue",
+            )
+            for state in _WITH_THE_LESSEE
+        ),
+        *(
+            Transition(
+                state,
+                "declare_default",
+                _S.DEFAULTED,
+                event=events.LeaseDefaulted,
+                guard="more than 90 days past due, or two in a row overdue and 10 days of notice",
+            )
+            for state in _WITH_THE_LESSEE
+        ),
+        Transition(
+            _S.DEFAULTED,
+            "cure_default",
+            _S.ACTIVE,
+            event=events.DefaultCured,
+            guard="what has fallen due is paid or written off",
+        ),
+        Transition(_S.DEFAULTED, "repossess", _S.REPOSSESSED, event=events.MachineRepossessed),
+        *(
+            Transition(state, "report_total_loss", _S.TOTAL_LOSS, event=events.TotalLossReported)
+            for state in (*_WITH_THE_LESSEE, _S.DEFAULTED)
+        ),
+        Transition(
+            _S.TOTAL_LOSS,
+            "reject_total_loss",
+            _S.ACTIVE,
+            event=events.TotalLossRejected,
+            guard="the insurer has not paid",
+        ),
+        Transition(
+            _S.TOTAL_LOSS,
+            "pay_total_loss",
+            _S.TOTAL_LOSS,
+            event=events.TotalLossPaid,
+            guard="not paid before",
+        ),
+        Transition(_S.RETURNED, "inspect", _S.INSPECTED, event=events.ReturnInspected),
+        *(
+            Transition(state, "write_off", state, event=events.InstalmentWrittenOff)
+            for state in _IN_DEFAULT_OR_OVER
+        ),
+        *(
+            Transition(
+                state,
+                "open_disposal",
+                state,
+                event=events.DisposalOpened,
+                guard="the machine has no open disposal",
+            )
+            for state in _FOR_SALE
+        ),
+        *(
+            Transition(state, "settle_disposal", state, event=events.DisposalSettled)
+            for state in _FOR_SALE
+        ),
+        *(
+            Transition(
+                state,
+                "close",
+                _S.CLOSED,
+                event=events.LeaseClosed,
+                guard="instalments settled, disposal over, loss paid",
+            )
             for state in (_S.INSPECTED, _S.REPOSSESSED, _S.TOTAL_LOSS)
         ),
-    ],
-    not_yet_available=[
-        "declare_default",
-        "cure_default",
-        "repossess",
-        "report_total_loss",
-        "inspect",
-        "close",
     ],
 )
 
@@ -160,8 +227,51 @@ INSTALMENT: Lifecycle[InstalmentState] = Lifecycle(
         Transition(_I.SCHEDULED, "give_back", _I.SCHEDULED, event=events.InstalmentsReturned),
         Transition(_I.SCHEDULED, "reschedule", _I.SCHEDULED, event=events.LeaseRescheduled),
         Transition(_I.SCHEDULED, "pay_off", _I.PAID_OFF, event=events.LeaseBoughtOut),
-        # Declared; refused as NOT_YET_AVAILABLE until defaults are built.
-        Transition(_I.OVERDUE, "write_off", _I.WRITTEN_OFF),
+        Transition(_I.OVERDUE, "write_off", _I.WRITTEN_OFF, event=events.InstalmentWrittenOff),
+        *(
+            Transition(
+                state,
+                "fall_short",
+                _I.WRITTEN_OFF,
+                event=events.DisposalSettled,
+                guard="the disposal did not cover it; a claim does",
+            )
+            for state in (_I.SCHEDULED, _I.DUE, _I.PARTIAL, _I.OVERDUE)
+        ),
     ],
-    not_yet_available=["write_off"],
+)
+
+CLAIM: Lifecycle[ClaimState] = Lifecycle(
+    "claim",
+    [
+        Transition(ClaimState.OPEN, "pay_part", ClaimState.OPEN, event=events.ClaimPaid),
+        Transition(ClaimState.OPEN, "pay", ClaimState.PAID, event=events.ClaimPaid),
+        Transition(ClaimState.OPEN, "waive", ClaimState.WAIVED, event=events.ClaimWaived),
+    ],
+)
+
+DISPOSAL: Lifecycle[DisposalState] = Lifecycle(
+    "disposal",
+    [
+        Transition(
+            DisposalState.OPEN, "record_unsold", DisposalState.OPEN, event=events.DisposalUnsold
+        ),
+        Transition(
+            DisposalState.OPEN,
+            "revalue",
+            DisposalState.OPEN,
+            event=events.DisposalRevalued,
+            guard="unsold twice more",
+        ),
+        Transition(
+            DisposalState.OPEN,
+            "settle",
+            DisposalState.SETTLED,
+            event=events.DisposalSettled,
+            guard="an order has sold the machine, its price lies in escrow",
+        ),
+        Transition(
+            DisposalState.OPEN, "cancel", DisposalState.CANCELLED, event=events.DisposalCancelled
+        ),
+    ],
 )

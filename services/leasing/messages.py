@@ -12,7 +12,9 @@ from services.kit import wire
 from services.kit.calendar import CHINA
 from services.kit.etags import etag
 from services.kit.ids import name
-from services.leasing.announcements import buyout_to_wire
+from services.leasing.announcements import bucket_to_wire, buyout_to_wire
+from services.leasing.clients import Reported
+from services.leasing.ending_messages import inspection_to_wire, loss_to_wire
 from services.leasing.instalment_model import Instalment, instalments_of
 from services.leasing.model import Lease, LeaseState, due_day
 from services.leasing.quote import Figures
@@ -27,6 +29,7 @@ _RUNNING = frozenset(
         LeaseState.EXTENDED,
         LeaseState.RETURN_PENDING,
         LeaseState.RETURNED,
+        LeaseState.DEFAULTED,
     }
 )
 
@@ -52,7 +55,11 @@ def lease_to_wire(lease: Lease) -> leasing_pb2.Lease:
         reason=lease.reason,
         create_time=wire.instant(lease.create_time),
         update_time=wire.instant(lease.update_time),
+        arrears_bucket=bucket_to_wire(lease.arrears_bucket),
+        overdue_count=lease.overdue_count,
+        inspector=lease.inspector,
     )
+    _add_ending(message, lease)
     if lease.expire_at is not None:
         message.expire_time.CopyFrom(wire.instant(lease.expire_at))
     if lease.start_on is not None:
@@ -63,6 +70,23 @@ def lease_to_wire(lease: Lease) -> leasing_pb2.Lease:
         quote = buyout_to_wire(lease.buyout, deposit_fen=lease.deposit_held_fen)
         message.buyout_quote.CopyFrom(quote)
     return message
+
+
+def _add_ending(message: leasing_pb2.Lease, lease: Lease) -> None:
+    """Add what there is of arrears, default, loss and inspection."""
+    if lease.overdue_since is not None:
+        message.overdue_since_date.CopyFrom(wire.date(lease.overdue_since))
+    if lease.notice_on is not None:
+        message.default_notice_date.CopyFrom(wire.date(lease.notice_on))
+    if lease.defaulted_on is not None:
+        message.default_date.CopyFrom(wire.date(lease.defaulted_on))
+    if lease.ended_on is not None:
+        message.end_date.CopyFrom(wire.date(lease.ended_on))
+    if lease.loss is not None:
+        loss = loss_to_wire(lease.loss, outstanding_fen=lease.outstanding_fen)
+        message.total_loss.CopyFrom(loss)
+    if lease.inspection is not None:
+        message.inspection.CopyFrom(inspection_to_wire(lease.inspection))
 
 
 def terms_to_wire(terms: LeaseTerms) -> leasing_pb2.LeaseTerms:
@@ -147,6 +171,7 @@ def instalment_to_wire(instalment: Instalment, *, on: date) -> leasing_pb2.Insta
         paid_principal=wire.money(accrued.paid.principal_fen),
         balance=wire.money(accrued.balance_fen),
         days_past_due=accrued.days_past_due(on),
+        bucket=bucket_to_wire(accrued.bucket_on(on)),
     )
     if accrued.pay_time is not None:
         message.pay_time.CopyFrom(wire.instant(accrued.pay_time))
@@ -173,9 +198,17 @@ def schedule_to_wire(
     )
 
 
-def usage_to_wire(lease: Lease, usage: Usage) -> leasing_pb2.Usage:
-    """Return a lease's usage."""
+def usage_to_wire(
+    lease: Lease, usage: Usage, *, reported: Reported | None = None
+) -> leasing_pb2.Usage:
+    """Return a lease's usage, with the reading that was just reported where one was."""
     return leasing_pb2.Usage(
+        meter_reading=reported.name if reported else "",
+        meter_reading_state=wire.enum_number(
+            leasing_pb2.UsageReadingState,
+            reported.state if reported else "UNSPECIFIED",
+            prefix="USAGE_READING_STATE_",
+        ),
         lease=lease.name,
         report_date=wire.date(usage.last.reported_on),
         hours_meter=wire.decimal(usage.last.hours),

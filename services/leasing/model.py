@@ -9,6 +9,7 @@ from services.finmath.dates import add_months
 from services.kit.clock import start_of
 from services.kit.ids import name
 from services.leasing.errors import AlreadySigned, LeaseBusy, TermsChanged
+from services.leasing.papers import Inspection, TotalLoss
 from services.leasing.quote import Figures
 from services.leasing.terms import LeaseTerms
 
@@ -94,7 +95,14 @@ class Lease:
         schedule_revision: 0 before activation, then from 1.
         outstanding_fen: Principal outstanding, the residual included.
         residual_now_fen: The residual as an extension changed it.
-        overdue_count: How many instalments are overdue; derived.
+        overdue_count: How many instalments are overdue; derived, like the next two.
+        arrears_bucket: The ageing bucket of the oldest of them, 1 to 4; 0 where none is.
+        overdue_since: When the oldest of them was payable.
+        notice_on: The day of the notice of default that stands.
+        defaulted_on: The day on which the default was declared.
+        ended_on: The day on which the machine left the lessee: taken back, returned or lost.
+        inspector: Who may inspect the returned machine beside the lessor; "" for nobody.
+        return_condition: What the lessor said of the machine when it came back.
     """
 
     id: UUID
@@ -124,6 +132,15 @@ class Lease:
     overdue_count: int
     create_time: datetime
     update_time: datetime
+    arrears_bucket: int = 0
+    overdue_since: date | None = None
+    notice_on: date | None = None
+    defaulted_on: date | None = None
+    ended_on: date | None = None
+    inspector: str = ""
+    return_condition: str = ""
+    loss: TotalLoss | None = None
+    inspection: Inspection | None = None
 
     @property
     def name(self) -> str:
@@ -141,6 +158,12 @@ class Lease:
         """The last day of a lease that is active."""
         assert self.maturity_on is not None, f"{self.name} is not active"
         return self.maturity_on
+
+    @property
+    def left_on(self) -> date:
+        """The day on which the machine left the lessee, of a lease that it has left."""
+        assert self.ended_on is not None, f"the machine of {self.name} is with the lessee"
+        return self.ended_on
 
     @property
     def is_signed_by_both(self) -> bool:

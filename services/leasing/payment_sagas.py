@@ -27,6 +27,7 @@ from services.kit.transaction import Transaction
 from services.leasing import instalment_store, messages
 from services.leasing.announcements import announce_paid
 from services.leasing.busy import begin, end, end_refused
+from services.leasing.default_model import missed_in_a_row
 from services.leasing.instalment_handlers import get_instalment, set_agenda
 from services.leasing.instalment_model import (
     Instalment,
@@ -91,7 +92,10 @@ async def _apply_payment(tx: Transaction, saga: Saga) -> None:
     payments = payments_of(saga)
     on = date.fromisoformat(saga.facts["on"])
     lease = await apply_payments(tx, lease, payments, on=on)
-    await set_agenda(tx, lease, await instalment_store.list_of_lease(tx.connection, lease.id))
+    instalments = await instalment_store.list_of_lease(tx.connection, lease.id)
+    if not missed_in_a_row(instalments):
+        lease = replace(lease, notice_on=None)  # what the notice demanded is paid
+    await set_agenda(tx, lease, instalments)
     await end(tx, lease)
 
 

@@ -14,23 +14,22 @@ from ironloop.settlement.v1 import settlement_pb2
 
 from services.finmath.allocation import Parts
 from services.kit import wire
-from services.kit.clock import business_date
 from services.kit.postings import Leg, open_wallets, post
 from services.kit.principals import Principal
 from services.kit.runtime import Runtime
 from services.kit.sagas import Facts, Saga, SagaKind, Step, until_done
 from services.kit.transaction import Transaction
-from services.leasing import clients, instalment_store
+from services.leasing import clients, instalment_store, pledges
 from services.leasing.announcements import announce, announce_paid, sides
+from services.leasing.approval_sagas import answer_lease
 from services.leasing.busy import begin, end, end_refused
 from services.leasing.buyout_model import Settlement, Share, settle, shares_of
-from services.leasing.clients import Payoff
-from services.leasing.errors import BuyoutLapsed, LiensRemain
+from services.leasing.errors import BuyoutLapsed
 from services.leasing.instalment_model import Instalment, InstalmentState, require_settled
 from services.leasing.lifecycle import INSTALMENT, LEASE
 from services.leasing.locks import lock_as_lessee, lock_by_name
 from services.leasing.model import Lease
-from services.leasing.sagas import answer_lease
+from services.leasing.pledges import payoffs_of
 
 
 async def begin_buyout(tx: Transaction, lease_id: UUID, *, viewer: Principal) -> Saga:
@@ -87,20 +86,7 @@ async def _settlement(tx: Transaction, lease: Lease, *, as_of: date) -> Settleme
 
 
 async def _quote_payoffs(runtime: Runtime, saga: Saga) -> Facts:
-    """Ask what frees the machine, and that nothing else binds it.
-
-    Raises:
-        LiensRemain: A lien would stay, and the title could not move.
-    """
-    machine = saga.facts["machine"]
-    payoffs = await clients.quote_payoffs(
-        runtime.peers, machine, as_of=business_date(saga.create_time)
-    )
-    bound = await clients.get_machine(runtime.peers, machine, actor=saga.actor)
-    for lien in bound.liens:
-        if lien not in {payoff.lien for payoff in payoffs}:
-            raise LiensRemain(machine, lien)
-    return {"payoffs": [asdict(payoff) for payoff in payoffs]}
+    return {"payoffs": await pledges.quote_payoffs(runtime, saga)}
 
 
 async def _post(runtime: Runtime, saga: Saga) -> Facts:
@@ -146,14 +132,14 @@ async def _post(runtime: Runtime, saga: Saga) -> Facts:
             purpose=payoff.purpose,
             payer=lessor,
         )
-        for payoff in _payoffs(saga)
+        for payoff in payoffs_of(saga)
     ]
     await post(runtime.peers, legs, txn=saga.fact_id("chain"))
     return {}
 
 
 async def _settle_payoffs(runtime: Runtime, saga: Saga) -> Facts:
-    for payoff in _payoffs(saga):
+    for payoff in payoffs_of(saga):
         async with until_done(f"payoff of {payoff.draw}"):
             await clients.settle_payoff(
                 runtime.peers,
@@ -262,11 +248,6 @@ def _paid(tx: Transaction, instalment: Instalment, parts: Parts) -> Instalment:
 def _shares(saga: Saga) -> list[Share]:
     kept: list[dict[str, Any]] = saga.facts["shares"]
     return [Share(each["owner"], each["amount_fen"], tuple(each["numbers"])) for each in kept]
-
-
-def _payoffs(saga: Saga) -> list[Payoff]:
-    kept: list[dict[str, Any]] = saga.facts["payoffs"]
-    return [Payoff(**each) for each in kept]
 
 
 _PAY_AND_MOVE = (

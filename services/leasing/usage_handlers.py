@@ -1,34 +1,67 @@
-"""Usage as the lessee reports it, one transaction a report."""
+"""Usage by the readings that maintenance accepted, one transaction a command."""
 
-from decimal import Decimal
+from datetime import date
 from uuid import UUID
 
 from ironloop.leasing.v1 import leasing_events_pb2 as events
 
 from services.kit import wire
+from services.kit.clock import business_date
+from services.kit.connection import Connection
 from services.kit.database import Database
+from services.kit.errors import InvalidArgument, NotFound, PermissionDenied
+from services.kit.ids import name
 from services.kit.principals import Principal
 from services.kit.transaction import Transaction
-from services.leasing import handlers, lease_store
+from services.leasing import handlers, lease_store, meter_store
 from services.leasing.announcements import announce
+from services.leasing.clients import Reported
 from services.leasing.lifecycle import LEASE
 from services.leasing.locks import lock_as_lessee
 from services.leasing.model import Lease
-from services.leasing.usage_model import Reading, Usage, check_reading, usage_of
+from services.leasing.papers import TermUse
+from services.leasing.usage_model import Reading, Readings, Usage, readings_of, term_use, usage_of
 
 
-async def report_usage(
-    tx: Transaction, lease_id: UUID, *, viewer: Principal, reading: Reading
-) -> tuple[Lease, Usage]:
-    """Keep a reading of the hour meter, and return the use so far.
+async def check_report(
+    database: Database, lease_id: UUID, *, viewer: Principal, reported_on: date, today: date
+) -> Lease:
+    """Return a lease whose hours the viewer may report as of a day.
 
     Raises:
         NotFound, PermissionDenied, LeaseBusy, TransitionRefused.
-        HoursBelowLast, HoursImplausible, InvalidArgument: The reading cannot be.
+        InvalidArgument: The day lies before the lease or after today.
+    """
+    async with database.read() as connection:
+        lease = await lease_store.find_lease(connection, lease_id, viewer=viewer)
+    if lease is None:
+        raise NotFound(name("leases", lease_id))
+    if viewer.party != lease.terms.lessee:
+        raise PermissionDenied(f"only the lessee of {lease.name} may do this")
+    lease.require_free()
+    LEASE.next(lease.state, "report_usage", subject=lease.name)
+    if not lease.started_on <= reported_on <= today:
+        raise InvalidArgument("report_date", f"must lie in {lease.started_on} to {today}")
+    return lease
+
+
+async def note_report(
+    tx: Transaction,
+    lease_id: UUID,
+    *,
+    viewer: Principal,
+    reading: Reading,
+    reported: Reported,
+) -> tuple[Lease, Usage]:
+    """Note that a reading was reported at maintenance, and return the use by accepted ones.
+
+    Raises:
+        NotFound, PermissionDenied, LeaseBusy, TransitionRefused.
     """
     lease = await lock_as_lessee(tx, lease_id, viewer=viewer)
     LEASE.next(lease.state, "report_usage", subject=lease.name)
-    usage = await keep_reading(tx, lease, reading, reporter=viewer.subject)
+    await keep_reported(tx, lease, reported)
+    usage = await usage_now(tx.connection, lease)
     lease = await announce(
         tx,
         lease,
@@ -41,25 +74,42 @@ async def report_usage(
     return await lease_store.update_lease(tx.connection, lease, at=tx.now), usage
 
 
-async def keep_reading(tx: Transaction, lease: Lease, reading: Reading, *, reporter: str) -> Usage:
-    """Write a reading of an active, locked lease, and return the use with it.
+async def keep_reported(tx: Transaction, lease: Lease, reported: Reported) -> None:
+    """Keep a reading that maintenance has accepted at once; its event says the same again."""
+    if reported.hours is None:
+        return
+    await meter_store.keep_accepted(
+        tx.connection,
+        lease.terms.machine,
+        read_at=reported.read_at,
+        read_on=business_date(reported.read_at),
+        hours=reported.hours,
+        reading=reported.name,
+    )
 
-    Where the hours at delivery are not known, the first reading is what use is counted from.
 
-    Raises:
-        HoursBelowLast, HoursImplausible, InvalidArgument: It cannot be.
-    """
-    readings = await lease_store.find_readings(tx.connection, lease.id)
-    first, last = readings or (reading, Reading(lease.started_on, reading.hours))
-    check_reading(reading, last=last, today=tx.today)
-    await lease_store.add_reading(tx.connection, lease.id, reading, reporter=reporter, at=tx.now)
-    return usage_of(lease.terms, first=first, last=reading)
+async def usage_now(connection: Connection, lease: Lease) -> Usage:
+    """Return the use of a lease that has begun, by the last accepted reading of its time."""
+    readings = await _readings(connection, lease, end=lease.ended_on or date.max)
+    return usage_of(lease.terms, readings, start_on=lease.started_on)
+
+
+async def use_of_term(connection: Connection, lease: Lease) -> TermUse:
+    """Return the use of a lease whose machine is back, which is charged."""
+    readings = await _readings(connection, lease, end=lease.left_on)
+    return term_use(
+        lease.terms,
+        readings,
+        start_on=lease.started_on,
+        matures_on=lease.matures_on,
+        ended_on=lease.left_on,
+    )
 
 
 async def get_usage(
     database: Database, lease_id: UUID, *, viewer: Principal
 ) -> tuple[Lease, Usage]:
-    """Return a lease's use by the last report.
+    """Return a lease's use by accepted readings.
 
     Raises:
         NotFound: There is no such lease.
@@ -69,7 +119,14 @@ async def get_usage(
     if lease.maturity_on is None:
         LEASE.next(lease.state, "report_usage", subject=lease.name)
     async with database.read() as connection:
-        readings = await lease_store.find_readings(connection, lease.id)
-    unread = Reading(lease.started_on, Decimal(0))
-    first, last = readings or (unread, unread)
-    return lease, usage_of(lease.terms, first=first, last=last)
+        return lease, await usage_now(connection, lease)
+
+
+async def _readings(connection: Connection, lease: Lease, *, end: date) -> Readings:
+    machine, start = lease.terms.machine, lease.started_on
+    return readings_of(
+        start,
+        delivery=await lease_store.find_delivery(connection, lease.id),
+        first=await meter_store.find_first(connection, machine, start=start),
+        last=await meter_store.find_last(connection, machine, start=start, end=end),
+    )

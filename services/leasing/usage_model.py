@@ -1,4 +1,4 @@
-"""Hours of use: whether a reading can be, and what exceeds the allowance (WE-19)."""
+"""Hours of use by accepted readings, and what exceeds the allowance (WE-19)."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -8,12 +8,10 @@ from fractions import Fraction
 from services.finmath.dates import add_months
 from services.finmath.money import round_half_up
 from services.finmath.usage import excess_charge, excess_hours
-from services.kit.errors import InvalidArgument
-from services.leasing.errors import HoursBelowLast, HoursImplausible
+from services.leasing.papers import TermUse
 from services.leasing.terms import LeaseTerms
 
 HOURS_PLACES = 2
-HOURS_PER_DAY = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +20,19 @@ class Reading:
 
     reported_on: date
     hours: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What use is counted from, and the last accepted reading; None where nothing was accepted.
+
+    Attributes:
+        first: The accepted reading of the first day, else the hours read at delivery, else the
+            first accepted reading after it.
+    """
+
+    first: Reading | None
+    last: Reading | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +46,52 @@ class Usage:
     charge_fen: int
 
 
-def check_reading(reading: Reading, *, last: Reading, today: date) -> None:
-    """Check a reading against the last one: no day back, no hour back, at most 24 a day and one.
+def readings_of(
+    start_on: date, *, delivery: Reading | None, first: Reading | None, last: Reading | None
+) -> Readings:
+    """Choose what use is counted from.
 
-    Raises:
-        InvalidArgument: Its day lies before the last one or after today.
-        HoursBelowLast, HoursImplausible: The hours cannot be.
+    Args:
+        first, last: The first and the last accepted reading of the lease's time.
     """
-    if not last.reported_on <= reading.reported_on <= today:
-        raise InvalidArgument("report_date", f"must lie in {last.reported_on} to {today}")
-    if reading.hours < last.hours:
-        raise HoursBelowLast(reading.hours, last.hours)
-    days = (reading.reported_on - last.reported_on).days
-    limit = last.hours + HOURS_PER_DAY * days + 1
-    if reading.hours > limit:
-        raise HoursImplausible(reading.hours, limit)
+    if first is None or last is None:
+        return Readings(delivery, None)
+    is_of_first_day = first.reported_on == start_on
+    return Readings(first if is_of_first_day or delivery is None else delivery, last)
 
 
-def usage_of(terms: LeaseTerms, *, first: Reading, last: Reading) -> Usage:
-    """Return the use between two readings against what the payments of that time cover."""
-    used = last.hours - first.hours
-    allowed = allowance(terms.hours_per_year, start=first.reported_on, on=last.reported_on)
+def usage_of(terms: LeaseTerms, readings: Readings, *, start_on: date) -> Usage:
+    """Return the use to the last accepted reading against what the payments to then cover."""
+    first, last = readings.first, readings.last
+    if first is None or last is None:
+        stand = first.hours if first else Decimal(0)
+        return Usage(Reading(start_on, stand), Decimal(0), Decimal(0), Decimal(0), 0)
+    used = max(last.hours - first.hours, Decimal(0))
+    allowed = allowance(terms.hours_per_year, start=start_on, on=last.reported_on)
     excess = excess_hours(used, allowed)
     return Usage(last, used, allowed, excess, excess_charge(excess, terms.excess_hour_rate_fen))
+
+
+def term_use(
+    terms: LeaseTerms, readings: Readings, *, start_on: date, matures_on: date, ended_on: date
+) -> TermUse:
+    """Return the use of a whole term, which is charged, against what its payments cover.
+
+    Days that the machine was kept beyond the term are covered by no payment.
+    """
+    allowed = allowance(terms.hours_per_year, start=start_on, on=min(matures_on, ended_on))
+    first, last = readings.first, readings.last
+    if first is None or last is None:
+        return TermUse(None, None, None, allowed, Decimal(0), 0)
+    excess = excess_hours(max(last.hours - first.hours, Decimal(0)), allowed)
+    return TermUse(
+        first=first.hours,
+        last=last.hours,
+        last_on=last.reported_on,
+        allowed=allowed,
+        excess=excess,
+        charge_fen=excess_charge(excess, terms.excess_hour_rate_fen),
+    )
 
 
 def allowance(hours_per_year: int, *, start: date, on: date) -> Decimal:

@@ -328,19 +328,25 @@ def test_we_17_disposal_waterfall(
     distribution = distribute_disposal(
         fen(sale),
         cost_rate=Decimal("0.025"),
-        claims_fen={
-            Claimant.TRANSPORT: fen("8,000"),
-            Claimant.SENIOR_INTEREST: fen("3,166.67"),
-            Claimant.SENIOR_PRINCIPAL: fen("380,000"),
-            Claimant.SENIOR_PENALTY: fen("1,900"),
-            Claimant.JUNIOR: fen("60,000"),
-            Claimant.LESSOR_RESIDUAL: fen("20,000"),
-        },
+        claims=[
+            (Claimant.TRANSPORT, fen("8,000")),
+            (Claimant.SENIOR_INTEREST, fen("3,166.67")),
+            (Claimant.SENIOR_PRINCIPAL, fen("380,000")),
+            (Claimant.SENIOR_PENALTY, fen("1,900")),
+            (Claimant.JUNIOR, fen("60,000")),
+            (Claimant.LESSOR_RESIDUAL, fen("20,000")),
+        ],
     )
     assert list(distribution.paid_fen) == [fen(amount) for amount in paid]
     assert distribution.short_fen[3] == fen(principal_short)
     assert distribution.surplus_fen == fen(surplus)
     assert sum(distribution.paid_fen) + distribution.surplus_fen == fen(sale)
+
+
+def test_claims_out_of_order_are_not_distributed() -> None:
+    claims = [(Claimant.JUNIOR, 1), (Claimant.SENIOR_INTEREST, 1)]
+    with pytest.raises(ValueError, match="order DISPOSAL"):
+        distribute_disposal(100, cost_rate=Decimal(0), claims=claims)
 
 
 def test_we_18_payment_allocation() -> None:

@@ -5,18 +5,22 @@ from decimal import Decimal
 
 import pytest
 
-from services.kit.errors import InvalidArgument
-from services.leasing.errors import HoursBelowLast, HoursImplausible
-from services.leasing.usage_model import Reading, allowance, check_reading, usage_of
+from services.leasing.usage_model import (
+    Reading,
+    Readings,
+    allowance,
+    readings_of,
+    term_use,
+    usage_of,
+)
 from tests.unit.leasing.samples import START, TERMS
+
+DELIVERY = Reading(START, Decimal("100.00"))
+A_YEAR_ON = Reading(date(2026, 7, 1), Decimal("2410.50"))
 
 
 def test_we_19_excess_hours_of_a_year() -> None:
-    usage = usage_of(
-        TERMS,
-        first=Reading(START, Decimal("100.00")),
-        last=Reading(date(2026, 7, 1), Decimal("2410.50")),
-    )
+    usage = usage_of(TERMS, Readings(DELIVERY, A_YEAR_ON), start_on=START)
     assert (usage.used, usage.allowed) == (Decimal("2310.50"), Decimal("2000.00"))
     assert usage.excess == Decimal("310.50")
     assert usage.charge_fen == 2_639_250
@@ -37,24 +41,49 @@ def test_the_allowance_is_by_year_then_by_day(start: date, on: date, hours: str)
     assert allowance(2_000, start=start, on=on) == Decimal(hours)
 
 
-LAST = Reading(date(2025, 8, 1), Decimal(200))
-TODAY = date(2025, 8, 11)
+def test_use_is_counted_from_the_delivery_to_the_last_accepted_reading() -> None:
+    readings = readings_of(
+        START,
+        delivery=DELIVERY,
+        first=Reading(date(2025, 7, 20), Decimal("180.00")),
+        last=A_YEAR_ON,
+    )
+    assert readings.first == DELIVERY
+    usage = usage_of(TERMS, readings, start_on=START)
+    assert (usage.used, usage.excess) == (Decimal("2310.50"), Decimal("310.50"))
 
 
-def test_a_plausible_reading_is_taken() -> None:
-    for hours in ("200", "440", "441"):
-        check_reading(Reading(TODAY, Decimal(hours)), last=LAST, today=TODAY)
+def test_an_accepted_reading_of_the_first_day_goes_before_the_one_at_delivery() -> None:
+    accepted = Reading(START, Decimal("101.00"))
+    assert readings_of(START, delivery=DELIVERY, first=accepted, last=accepted).first == accepted
 
 
-@pytest.mark.parametrize(
-    ("day", "hours", "refusal"),
-    [
-        (TODAY, "199.99", HoursBelowLast),
-        (TODAY, "441.01", HoursImplausible),
-        (date(2025, 7, 31), "210", InvalidArgument),
-        (date(2025, 8, 12), "210", InvalidArgument),
-    ],
-)
-def test_an_impossible_reading_is_refused(day: date, hours: str, refusal: type[Exception]) -> None:
-    with pytest.raises(refusal):
-        check_reading(Reading(day, Decimal(hours)), last=LAST, today=TODAY)
+def test_without_hours_at_delivery_use_is_counted_from_the_first_accepted_reading() -> None:
+    first = Reading(date(2025, 7, 20), Decimal("180.00"))
+    readings = readings_of(START, delivery=None, first=first, last=A_YEAR_ON)
+    assert usage_of(TERMS, readings, start_on=START).used == Decimal("2230.50")
+
+
+def test_what_was_never_accepted_is_never_charged() -> None:
+    readings = readings_of(START, delivery=DELIVERY, first=None, last=None)
+    assert usage_of(TERMS, readings, start_on=START).charge_fen == 0
+    use = term_use(
+        TERMS, readings, start_on=START, matures_on=date(2026, 7, 1), ended_on=date(2026, 7, 9)
+    )
+    assert (use.charge_fen, use.first, use.last) == (0, None, None)
+
+
+def test_we_19_days_beyond_the_term_are_covered_by_no_payment() -> None:
+    late = Reading(date(2026, 7, 15), Decimal("2410.50"))
+    use = term_use(
+        TERMS,
+        readings_of(START, delivery=DELIVERY, first=late, last=late),
+        start_on=START,
+        matures_on=date(2026, 7, 1),
+        ended_on=date(2026, 7, 20),
+    )
+    assert (use.allowed, use.excess, use.charge_fen) == (
+        Decimal("2000.00"),
+        Decimal("310.50"),
+        2_639_250,
+    )
