@@ -105,6 +105,7 @@ class Database:
             max_inactive_connection_lifetime=0,  # to watch each one's rest costs 3 % of a read
             server_settings={
                 "application_name": f"ironloop-{service}",
+                "standard_conforming_strings": "on",  # as `kit.literals` writes them
                 "statement_timeout": str(statement_timeout_ms),
                 "idle_in_transaction_session_timeout": str(statement_timeout_ms * 2),
             },
@@ -144,9 +145,7 @@ class Database:
                 # Begun by hand: asyncpg's own transactions can send nothing along with BEGIN.
                 tx.opening = await connection.execute(f"begin; {opening}")
                 result = await work(tx)
-                await tx.write_out()
-                if await connection.execute("commit") != "COMMIT":
-                    raise RuntimeError("a statement failed, its error was passed over")
+                await tx.commit()
             except BaseException:
                 await _roll_back(connection)
                 raise

@@ -1,6 +1,6 @@
 """One unit of work: rows, events, timers and sagas that become true together."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from services.kit import outbox, sagas, timers
 from services.kit.clock import business_date
 from services.kit.connection import Connection
+from services.kit.literals import inlined
 from services.kit.outbox import OutboxRow
 from services.kit.principals import principal
 from services.kit.sagas import Saga
@@ -29,13 +30,29 @@ class RequestRecord:
     response: bytes | None
 
 
-_RECORD_COLUMNS = "(principal, method, request_id, request_sha256, saga_id, response)"
-INSERT_RECORD = f"insert into request_record {_RECORD_COLUMNS} values ($1, $2, $3, $4, $5, $6)"
-INSERT_WITH_RECORD = f"""
-    with record as (
-        insert into request_record {_RECORD_COLUMNS} values ($6, $7, $8, $9, $10, $11))
-    {outbox.INSERT}
+INSERT_RECORD = """
+    insert into request_record
+        (principal, method, request_id, request_sha256, saga_id, response)
+    values ($1, $2, $3, $4, $5, $6)
 """
+# What is written at the end travels with COMMIT up to this size; beyond it, its text would take
+# the server longer to read than the round trip that it saves.
+LITERALS_BYTES_MAX = 16_384
+
+
+class StatementPassedOver(Exception):
+    """A statement failed and its error was caught outside a savepoint: a defect of the work."""
+
+
+def _arguments_of(record: RequestRecord) -> tuple[object, ...]:
+    return (
+        record.principal,
+        record.method,
+        record.request_id,
+        record.request_sha256,
+        record.saga_id,
+        record.response,
+    )
 
 
 @dataclass(slots=True)
@@ -89,23 +106,25 @@ class Transaction:
                 await self.connection.execute(f"rollback to savepoint {name}")
             raise
 
-    async def write_out(self) -> None:
-        """Write what is kept for the end: the events and the request's record, in one statement."""
-        if self.record is None:
-            if self.events:
-                await self.connection.execute(outbox.INSERT, *outbox.arguments_of(self.events))
-            return
-        record = self.record
-        await self.connection.execute(
-            INSERT_WITH_RECORD if self.events else INSERT_RECORD,
-            *(outbox.arguments_of(self.events) if self.events else ()),
-            record.principal,
-            record.method,
-            record.request_id,
-            record.request_sha256,
-            record.saga_id,
-            record.response,
-        )
+    async def commit(self) -> None:
+        """Write what is kept for the end, the events and the request's record, and commit.
+
+        Raises:
+            StatementPassedOver: A statement had failed, and the server undid everything.
+            asyncpg.PostgresError: The server refused what is written or the commit.
+        """
+        statements: list[tuple[str, Sequence[object]]] = []
+        if self.events:
+            statements.append((outbox.INSERT, outbox.arguments_of(self.events)))
+        if self.record is not None:
+            statements.append((INSERT_RECORD, _arguments_of(self.record)))
+        if sum(len(event.payload) for event in self.events) > LITERALS_BYTES_MAX:
+            for statement, arguments in statements:
+                await self.connection.execute(statement, *arguments)
+            statements = []
+        closing = [inlined(statement, arguments) for statement, arguments in statements]
+        if await self.connection.execute(";".join([*closing, "commit"])) != "COMMIT":
+            raise StatementPassedOver
 
     async def set_timer(
         self,

@@ -1,0 +1,47 @@
+"""Values written into a statement's text, where it must travel with another one.
+
+Statements that travel together take no parameters. Everything else passes parameters.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+_PARAMETER = re.compile(r"\$([0-9]+)")
+
+
+def inlined(statement: str, arguments: Sequence[Any]) -> str:
+    """Return a statement with each parameter replaced by its argument.
+
+    Raises:
+        TypeError: An argument is of a type that has no literal here.
+        ValueError: A text holds NUL, which PostgreSQL has no way to store.
+    """
+    literals = [literal(argument) for argument in arguments]
+    return _PARAMETER.sub(lambda found: literals[int(found[1]) - 1], statement)
+
+
+def literal(value: Any) -> str:
+    """Return a value as PostgreSQL reads it with standard_conforming_strings on, its default."""
+    match value:
+        case None:
+            return "null"
+        case str():
+            return _quoted(value)
+        case bytes():
+            return f"'\\x{value.hex()}'"
+        case UUID():
+            return f"'{value}'"
+        case Mapping():
+            return _quoted(json.dumps(value))
+        case list():
+            return f"array[{','.join(literal(item) for item in value)}]"
+    raise TypeError(f"no literal for a {type(value).__name__}")
+
+
+def _quoted(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("a text must not hold U+0000")
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,97 @@
+"""Literals say what parameters would have said, and what travels with COMMIT arrives whole."""
+
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ironloop.parties.v1 import parties_events_pb2
+
+from services.kit.literals import inlined, literal
+from services.kit.transaction import LITERALS_BYTES_MAX, StatementPassedOver, Transaction
+from tests.integration.kit.probe import Probe
+
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=60)
+HOSTILE = "'; drop table outbox; -- \\' $1 $2 \\x00 E'\\n' \"x\" ''"
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(text=TEXTS, content=st.binary(max_size=60), headers=st.dictionaries(TEXTS, TEXTS))
+async def test_a_literal_is_read_as_the_value(
+    probe: Probe, text: str, content: bytes, headers: dict[str, str]
+) -> None:
+    await _assert_same(probe, text, content, headers, uuid4())
+
+
+async def test_a_hostile_text_is_only_a_text(probe: Probe) -> None:
+    await _assert_same(probe, HOSTILE, HOSTILE.encode(), {HOSTILE: HOSTILE}, uuid4())
+
+
+async def _assert_same(
+    probe: Probe, text: str, content: bytes, headers: dict[str, str], identifier: UUID
+) -> None:
+    statement = """
+        select $1::text as text, $2::bytea as content, $3::jsonb as headers, $4::uuid as id,
+            $5::text[] as texts, $6::bytea as absent
+    """
+    arguments = (text, content, headers, identifier, [text, "$1"], None)
+    async with probe.database.read() as connection:
+        row = await connection.fetchrow(inlined(statement, arguments))
+    assert row is not None
+    assert tuple(row.values()) == arguments
+
+
+def test_what_has_no_literal_is_refused() -> None:
+    with pytest.raises(TypeError, match="float"):
+        literal(1.5)
+    with pytest.raises(ValueError, match="U\\+0000"):
+        literal("a\0b")
+
+
+@pytest.mark.parametrize("size", [10, LITERALS_BYTES_MAX + 1])
+async def test_events_small_and_large_are_written_with_the_commit(probe: Probe, size: int) -> None:
+    name = f"parties/{uuid4()}"
+
+    async def tell(tx: Transaction) -> None:
+        for sequence in (1, 2):
+            await tx.emit(
+                parties_events_pb2.PartyRegistered(
+                    party=name, sequence=sequence, legal_name="n" * size
+                )
+            )
+
+    await probe.database.run(tell)
+    async with probe.database.read() as connection:
+        rows = await connection.fetch(
+            "select payload from outbox where key = $1 order by seq", name
+        )
+    told = [parties_events_pb2.PartyRegistered.FromString(row["payload"]) for row in rows]
+    assert [(one.sequence, len(one.legal_name)) for one in told] == [(1, size), (2, size)]
+
+
+async def test_a_failed_statement_that_was_passed_over_commits_nothing(probe: Probe) -> None:
+    key = f"parties/{uuid4()}"
+
+    async def careless(tx: Transaction) -> None:
+        await tx.emit(parties_events_pb2.PartyRegistered(party=key, sequence=1))
+        try:
+            await tx.connection.execute("select 1 / 0")
+        except asyncpg.DivisionByZeroError:
+            return
+
+    with pytest.raises((StatementPassedOver, asyncpg.InFailedSQLTransactionError)):
+        await probe.database.run(careless)
+
+    async def silent(tx: Transaction) -> None:
+        try:
+            await tx.connection.execute("select 1 / 0")
+        except asyncpg.DivisionByZeroError:
+            return
+
+    with pytest.raises(StatementPassedOver):
+        await probe.database.run(silent)
+    async with probe.database.read() as connection:
+        assert await connection.fetchval("select count(*) from outbox where key = $1", key) == 0
