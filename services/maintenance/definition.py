@@ -4,10 +4,16 @@ import grpc
 from ironloop.maintenance.v1 import (
     exchanges_pb2,
     exchanges_pb2_grpc,
+    faults_pb2,
+    faults_pb2_grpc,
     health_pb2,
     health_pb2_grpc,
+    meters_pb2,
+    meters_pb2_grpc,
     plans_pb2,
     plans_pb2_grpc,
+    telemetry_pb2,
+    telemetry_pb2_grpc,
     work_orders_pb2,
     work_orders_pb2_grpc,
 )
@@ -15,21 +21,42 @@ from ironloop.maintenance.v1 import maintenance_events_pb2 as events
 
 from services.kit.runtime import Runtime
 from services.kit.service import Room, ServiceDefinition
-from services.maintenance import announcer, machine_consumers, plan_handlers, work_consumers
+from services.maintenance import (
+    announcer,
+    machine_consumers,
+    plan_handlers,
+    telemetry_months,
+    work_consumers,
+)
 from services.maintenance.exchange_rpc import ExchangeRpc
 from services.maintenance.exchange_sagas import EXCHANGE_SAGAS
+from services.maintenance.fault_rpc import FaultRpc
+from services.maintenance.fleet_desk import FleetDesk
 from services.maintenance.health_rpc import HealthRpc
+from services.maintenance.meter_rpc import MeterRpc
 from services.maintenance.plan_rpc import PlanRpc
 from services.maintenance.plan_sagas import PLAN_SAGAS
 from services.maintenance.settings import MaintenanceSettings
+from services.maintenance.telemetry_intake import Intake
+from services.maintenance.telemetry_rpc import TelemetryRpc
 from services.maintenance.work_order_rpc import WorkOrderRpc
 from services.maintenance.work_order_sagas import WORK_ORDER_SAGAS
 
 
 async def assemble(runtime: Runtime) -> Room:
-    """Build the service's servicers."""
+    """Build the service: the way in for readings, and the partitions of the next months."""
+    settings = runtime.settings
+    assert isinstance(settings, MaintenanceSettings)
+    await runtime.database.run(telemetry_months.make_ahead)
+    intake = Intake(runtime.database)
+    desk = FleetDesk(runtime, intake)
 
     def register(server: grpc.aio.Server) -> None:
+        telemetry_pb2_grpc.add_TelemetryServiceServicer_to_server(
+            TelemetryRpc(runtime, settings, intake, desk), server
+        )
+        meters_pb2_grpc.add_MeterServiceServicer_to_server(MeterRpc(runtime), server)
+        faults_pb2_grpc.add_FaultServiceServicer_to_server(FaultRpc(runtime), server)
         plans_pb2_grpc.add_PlanServiceServicer_to_server(PlanRpc(runtime), server)
         work_orders_pb2_grpc.add_WorkOrderServiceServicer_to_server(WorkOrderRpc(runtime), server)
         exchanges_pb2_grpc.add_ExchangeServiceServicer_to_server(ExchangeRpc(runtime), server)
@@ -42,6 +69,9 @@ DEFINITION = ServiceDefinition(
     name="maintenance",
     settings=MaintenanceSettings,
     proto_services=[
+        telemetry_pb2.DESCRIPTOR.services_by_name["TelemetryService"],
+        meters_pb2.DESCRIPTOR.services_by_name["MeterService"],
+        faults_pb2.DESCRIPTOR.services_by_name["FaultService"],
         plans_pb2.DESCRIPTOR.services_by_name["PlanService"],
         work_orders_pb2.DESCRIPTOR.services_by_name["WorkOrderService"],
         exchanges_pb2.DESCRIPTOR.services_by_name["ExchangeService"],
@@ -58,5 +88,8 @@ DEFINITION = ServiceDefinition(
     ),
     consumes={**machine_consumers.CONSUMES, **work_consumers.CONSUMES},
     sagas=(*PLAN_SAGAS, *WORK_ORDER_SAGAS, *EXCHANGE_SAGAS),
-    timers={plan_handlers.CALENDAR_TIMER: plan_handlers.check_when_due},
+    timers={
+        plan_handlers.CALENDAR_TIMER: plan_handlers.check_when_due,
+        telemetry_months.TIMER: telemetry_months.on_timer,
+    },
 )

@@ -13,12 +13,18 @@ from services.kit.principals import Principal
 from services.kit.transaction import Transaction
 from services.maintenance import fault_store, machine_store
 from services.maintenance.announcer import Announcer
-from services.maintenance.fault_model import COUNT_MAX, Fault, FaultReport, FaultState
+from services.maintenance.fault_model import (
+    COUNT_MAX,
+    ControllerReport,
+    Fault,
+    FaultReport,
+    FaultState,
+)
 from services.maintenance.lifecycle import FAULT
 
 
 async def report(
-    tx: Transaction, announcer: Announcer, reports: Sequence[FaultReport]
+    tx: Transaction, announcer: Announcer, reports: Sequence[FaultReport | ControllerReport]
 ) -> Counter[UUID]:
     """Raise, count up or clear the faults that locked machines report; return changes by machine.
 
@@ -28,10 +34,13 @@ async def report(
     board = await _Board.load(tx, announcer, reports)
     changed: Counter[UUID] = Counter()
     for one in sorted(reports, key=lambda report: report.at):
-        if await board.take(one):
-            changed[one.machine_id] += 1
+        if isinstance(one, ControllerReport):
+            for part in board.parts_of(one):
+                changed[one.machine_id] += await board.take(part)
+        else:
+            changed[one.machine_id] += await board.take(one)
     await board.write()
-    return changed
+    return +changed
 
 
 class _Board:
@@ -52,12 +61,29 @@ class _Board:
 
     @classmethod
     async def load(
-        cls, tx: Transaction, announcer: Announcer, reports: Sequence[FaultReport]
+        cls,
+        tx: Transaction,
+        announcer: Announcer,
+        reports: Sequence[FaultReport | ControllerReport],
     ) -> "_Board":
-        keys = {(one.machine_id, one.code.key) for one in reports}
-        present = await fault_store.lock_open(tx.connection, {key[0] for key in keys})
+        single = [
+            part
+            for one in reports
+            for part in (one.reports if isinstance(one, ControllerReport) else (one,))
+        ]
+        keys = {(one.machine_id, one.code.key) for one in single}
+        present = await fault_store.lock_open(tx.connection, {one.machine_id for one in reports})
         known_until = await fault_store.last_told(tx.connection, sorted(keys))
         return cls(tx, announcer, present, known_until)
+
+    def parts_of(self, report: ControllerReport) -> list[FaultReport]:
+        """Return what a controller says of each fault: active, or gone as it leaves it out."""
+        gone = [
+            FaultReport(fault.machine_id, fault.code, fault.severity, report.at, is_gone=True)
+            for fault in self._open.values()
+            if report.leaves_out(fault)
+        ]
+        return [*gone, *report.reports]
 
     async def take(self, report: FaultReport) -> bool:
         """Apply one report; False where it changes nothing."""

@@ -110,6 +110,25 @@ class FaultReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ControllerReport:
+    """Every active fault of one controller at an instant: one that it leaves out is gone."""
+
+    machine_id: UUID
+    source_address: int
+    at: datetime
+    reports: tuple[FaultReport, ...]
+
+    def leaves_out(self, fault: "Fault") -> bool:
+        """Whether an open fault of this controller is none any more."""
+        return (
+            fault.machine_id == self.machine_id
+            and fault.code.spn is not None
+            and fault.code.source_address == self.source_address
+            and fault.code not in {report.code for report in self.reports}
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """A fault of a machine."""
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from services.kit.clock import business_date
-from services.kit.ids import name
+from services.kit.ids import name, new_id
 
 SECONDS_PER_HOUR = 3_600
 # An event tells of hours that rose by this much, or of the first reading of a business date: a
@@ -129,8 +129,6 @@ class MeterReading:
     """
 
     id: UUID
-    version: int
-    event_sequence: int
     state: ReadingState
     machine_id: UUID
     kind: MeterKind
@@ -138,16 +136,18 @@ class MeterReading:
     run_before: Decimal | None
     read_at: datetime
     source: ReadingSource
-    reference: str
-    reporter: str
-    reason: Reason
-    last_figure: Decimal | None
-    occurrences: int
-    corrects: UUID | None
-    comment: str
-    decided_by: str
     create_time: datetime
     update_time: datetime
+    version: int = 1
+    event_sequence: int = 0
+    reference: str = ""
+    reporter: str = ""
+    reason: Reason = Reason.NONE
+    last_figure: Decimal | None = None
+    occurrences: int = 1
+    corrects: UUID | None = None
+    comment: str = ""
+    decided_by: str = ""
 
     @property
     def name(self) -> str:
@@ -209,6 +209,25 @@ def new_meter(
         announced_on=None,
         create_time=now,
         update_time=now,
+    )
+
+
+def accepted_reading(
+    meter: Meter, *, source: ReadingSource, last_figure: Decimal | None, now: datetime
+) -> MeterReading:
+    """Return the reading by which a meter came to stand as it does."""
+    return MeterReading(
+        id=new_id(),
+        state=ReadingState.ACCEPTED,
+        machine_id=meter.machine_id,
+        kind=meter.kind,
+        figure=meter.figure,
+        run_before=meter.run_before,
+        read_at=meter.read_at,
+        source=source,
+        create_time=now,
+        update_time=now,
+        last_figure=last_figure,
     )
 
 

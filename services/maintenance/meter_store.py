@@ -23,9 +23,9 @@ _METER = """
     announced, announced_on, create_time, update_time
 """
 _READING = """
-    id, version, event_sequence, state, machine_id, kind, figure, run_before, read_at, source,
-    reference, reporter, reason, last_figure, occurrences, corrects, comment, decided_by,
-    create_time, update_time
+    id, state, machine_id, kind, figure, run_before, read_at, source, create_time, update_time,
+    version, event_sequence, reference, reporter, reason, last_figure, occurrences, corrects,
+    comment, decided_by
 """
 
 
@@ -126,10 +126,10 @@ async def insert_readings(connection: Connection, readings: Sequence[MeterReadin
         f"""
         insert into meter_reading ({_READING})
         select * from unnest(
-            $1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::uuid[], $6::text[],
-            $7::numeric[], $8::numeric[], $9::timestamptz[], $10::text[], $11::text[], $12::text[],
-            $13::text[], $14::numeric[], $15::int[], $16::uuid[], $17::text[], $18::text[],
-            $19::timestamptz[], $20::timestamptz[])
+            $1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::numeric[], $6::numeric[],
+            $7::timestamptz[], $8::text[], $9::timestamptz[], $10::timestamptz[], $11::bigint[],
+            $12::bigint[], $13::text[], $14::text[], $15::text[], $16::numeric[], $17::int[],
+            $18::uuid[], $19::text[], $20::text[])
         on conflict (machine_id, kind, reason)
             where state = 'QUARANTINED' and source = 'TELEMETRY' do update set
             version = meter_reading.version + 1, figure = excluded.figure,

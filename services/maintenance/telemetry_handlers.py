@@ -1,0 +1,226 @@
+"""A batch of readings and faults, one transaction: stored, meters moved, news told.
+
+New readings go in by COPY. Where one of them is there already, which only a repeated or mixed
+batch has, the batch goes in row by row instead and its new ones are told apart.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+import asyncpg
+
+from services.kit.ids import new_id
+from services.kit.transaction import Transaction
+from services.maintenance import (
+    fault_handlers,
+    machine_store,
+    meter_handlers,
+    meter_store,
+    telemetry_store,
+)
+from services.maintenance.announcer import Announcer
+from services.maintenance.fault_model import ControllerReport, FaultReport
+from services.maintenance.meter_model import (
+    Meter,
+    MeterKind,
+    MeterReading,
+    ReadingSource,
+    ReadingState,
+    Reason,
+    accepted_reading,
+    is_too_large,
+    judge,
+    new_meter,
+)
+from services.maintenance.telemetry_model import (
+    METERS,
+    Series,
+    Stored,
+    TelemetryRow,
+    meter_figure,
+)
+
+MeterKey = tuple[UUID, MeterKind]
+
+
+async def store_batch(
+    tx: Transaction,
+    rows: Sequence[TelemetryRow],
+    faults: Sequence[FaultReport | ControllerReport],
+    *,
+    new_series: Sequence[Series],
+) -> Stored:
+    """Store a batch of machines that are known here; what was stored before changes nothing.
+
+    Args:
+        new_series: Series of the rows that may not have been seen before.
+    """
+    stored = Stored(series=list(new_series))
+    with_meters = sorted({row.machine_id for row in rows if row.element in METERS})
+    meters = {
+        (meter.machine_id, meter.kind): meter
+        for meter in await meter_store.lock_meters(tx.connection, with_meters)
+    }
+    new = await _write(tx, rows, stored) if rows else []
+    if new_series:
+        await telemetry_store.note_series(tx.connection, new_series)
+    desk = _MeterDesk(meters, now=tx.now)
+    desk.judge(new)
+    stored.quarantined.update(desk.quarantined_machines())
+    await _settle(tx, desk, faults, stored)
+    return stored
+
+
+async def _write(
+    tx: Transaction, rows: Sequence[TelemetryRow], stored: Stored
+) -> Sequence[TelemetryRow]:
+    """Write the rows that are not there yet, and return them."""
+    sent = Counter(row.machine_id for row in rows)
+    try:
+        async with tx.savepoint():
+            await telemetry_store.copy_rows(tx.connection, rows)
+        stored.accepted = sent
+        return rows
+    except asyncpg.UniqueViolationError:
+        written = set(await telemetry_store.insert_missing(tx.connection, rows))
+    new = []
+    for row in rows:
+        key = (row.machine_id, row.element, row.label, row.read_at)
+        if key in written:
+            written.discard(key)
+            new.append(row)
+    stored.accepted = Counter(row.machine_id for row in new)
+    stored.duplicate = sent - stored.accepted
+    return new
+
+
+async def _settle(
+    tx: Transaction,
+    desk: "_MeterDesk",
+    faults: Sequence[FaultReport | ControllerReport],
+    stored: Stored,
+) -> None:
+    """Write the meters, tell what is news, and take the faults."""
+    news = desk.news()
+    machine_ids = sorted({m.machine_id for m in news} | {fault.machine_id for fault in faults})
+    announcer = Announcer(tx, {})
+    if machine_ids:
+        announcer.machines = await machine_store.lock_machines(tx.connection, machine_ids)
+    told = []
+    for meter in news:
+        last = None if meter.announced is None else meter.announced - meter.run_before
+        reading = accepted_reading(
+            meter, source=ReadingSource.TELEMETRY, last_figure=last, now=tx.now
+        )
+        reading = replace(reading, event_sequence=announcer.next_sequence(meter.machine_id))
+        told.append((reading, meter.announced, desk.idle_life(meter.machine_id)))
+        desk.note_told(meter)
+    if moved := desk.moved():
+        await meter_store.save_meters(tx.connection, moved)
+    if readings := [*desk.quarantined(), *(reading for reading, _, _ in told)]:
+        await meter_store.insert_readings(tx.connection, readings)
+    if told:
+        await meter_handlers.tell(tx, announcer, told)
+    if faults:
+        # Plans may have told more of the machines since they were read.
+        machines = await machine_store.lock_machines(tx.connection, machine_ids)
+        announcer = Announcer(tx, machines)
+        stored.faults.update(await fault_handlers.report(tx, announcer, faults))
+        await announcer.close()
+
+
+class _MeterDesk:
+    """The meters of a batch's machines, moved by its readings in the order of time."""
+
+    def __init__(self, meters: dict[MeterKey, Meter], *, now: datetime) -> None:
+        self._meters = meters
+        self._now = now
+        self._moved: set[MeterKey] = set()
+        self._waiting: dict[tuple[UUID, MeterKind, Reason], MeterReading] = {}
+
+    def judge(self, rows: Iterable[TelemetryRow]) -> None:
+        """Move the meters by new readings; what does not count by itself waits."""
+        by_meter: dict[MeterKey, list[tuple[datetime, Decimal]]] = defaultdict(list)
+        for row in rows:
+            kind = METERS.get(row.element)
+            if kind is None or row.label or row.value is None:
+                continue
+            figure = row.value if kind in _HOURS else meter_figure(row, kind)
+            if figure is not None:
+                by_meter[row.machine_id, kind].append((row.read_at, figure))
+        for key, readings in by_meter.items():
+            for read_at, figure in sorted(readings) if len(readings) > 1 else readings:
+                self._judge_one(key, figure, read_at)
+
+    def _judge_one(self, key: MeterKey, figure: Decimal, read_at: datetime) -> None:
+        meter = self._meters.get(key)
+        if meter is not None:
+            judgement = judge(meter, figure, read_at, now=self._now)
+            moved, reason = judgement.meter, judgement.reason
+        elif is_too_large(key[1], figure):
+            moved, reason = None, Reason.TOO_LARGE
+        else:
+            moved, reason = (
+                new_meter(*key, figure=figure, read_at=read_at, now=self._now),
+                Reason.NONE,
+            )
+        if moved is not None:
+            self._meters[key] = moved
+            self._moved.add(key)
+        elif reason:
+            self._wait(key, figure, read_at, reason)
+
+    def _wait(self, key: MeterKey, figure: Decimal, read_at: datetime, reason: Reason) -> None:
+        meter = self._meters.get(key)
+        earlier = self._waiting.get((*key, reason))
+        self._waiting[*key, reason] = MeterReading(
+            id=new_id(),
+            state=ReadingState.QUARANTINED,
+            machine_id=key[0],
+            kind=key[1],
+            figure=figure,
+            run_before=None,
+            read_at=read_at,
+            source=ReadingSource.TELEMETRY,
+            create_time=self._now,
+            update_time=self._now,
+            reason=reason,
+            last_figure=meter.figure if meter else None,
+            occurrences=earlier.occurrences + 1 if earlier else 1,
+        )
+
+    def news(self) -> list[Meter]:
+        """Return the hour meters of which an event should tell."""
+        hours = [self._meters[key] for key in self._moved if key[1] is MeterKind.HOURS]
+        return [meter for meter in hours if meter.is_news]
+
+    def note_told(self, meter: Meter) -> None:
+        """Note that an event tells of a meter."""
+        self._meters[meter.machine_id, meter.kind] = meter.told()
+
+    def idle_life(self, machine_id: UUID) -> Decimal | None:
+        """Return a machine's idle hours, where it reports any."""
+        meter = self._meters.get((machine_id, MeterKind.IDLE_HOURS))
+        return meter.life if meter else None
+
+    def moved(self) -> list[Meter]:
+        """Return the meters that have moved."""
+        return [self._meters[key] for key in self._moved]
+
+    def quarantined(self) -> list[MeterReading]:
+        """Return the readings that wait for a decision, one a meter and reason."""
+        return list(self._waiting.values())
+
+    def quarantined_machines(self) -> Counter[UUID]:
+        """Return how many readings wait, by machine."""
+        counts: Counter[UUID] = Counter()
+        for reading in self._waiting.values():
+            counts[reading.machine_id] += reading.occurrences
+        return counts
+
+
+_HOURS = frozenset({MeterKind.HOURS, MeterKind.IDLE_HOURS})
