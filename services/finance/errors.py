@@ -304,14 +304,14 @@ class AlreadyAssigned(AlreadyExists):
 
 
 class ConcentrationExceeded(PreconditionFailed):
-    """One debtor would stand for too much of a facility."""
+    """One debtor would stand for too much of a facility, or of a funder's portfolio."""
 
     reason = "CONCENTRATION_EXCEEDED"
 
-    def __init__(self, debtor: str, *, amount_fen: int, allowed_fen: int) -> None:
+    def __init__(self, debtor: str, *, amount_fen: int, allowed_fen: int, of: str) -> None:
         super().__init__(
-            f"receivables of {debtor} would reach {yuan(amount_fen)} CNY, the limit under the "
-            f"facility is {yuan(allowed_fen)} CNY",
+            f"receivables of {debtor} would reach {yuan(amount_fen)} CNY, its share of {of} is "
+            f"{yuan(allowed_fen)} CNY",
             subject=debtor,
         )
 

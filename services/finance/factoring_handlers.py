@@ -7,6 +7,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from services.finance import (
+    concentration_handlers,
     facility_store,
     factoring_store,
     policy_store,
@@ -17,7 +18,6 @@ from services.finance import (
 from services.finance.clients import registration_number
 from services.finance.errors import (
     AlreadyAssigned,
-    ConcentrationExceeded,
     OfferExpired,
     ReceivableNotEligible,
 )
@@ -33,7 +33,6 @@ from services.finance.receivable_model import (
     check_sellable,
     price_run,
 )
-from services.finmath.money import share_of
 from services.kit.errors import InvalidArgument, NotFound
 from services.kit.ids import name, new_id
 from services.kit.timers import Timer
@@ -64,7 +63,8 @@ async def offer_factoring(
         NotFound: The lessor has no such instalments, or no such facility of the funder.
         AlreadyAssigned: One stands in a live offer or assignment.
         TransitionRefused, ReceivableNotEligible: One is not confirmed, due, or paid in part.
-        FacilityNotActive, ConcentrationExceeded: What the facility refuses.
+        FacilityNotActive: What the facility refuses.
+        ConcentrationExceeded: The debtor would stand for too much of facility or portfolio.
     """
     check_rate(nominal_rate)
     run = await receivable_handlers.lock_run(
@@ -156,6 +156,7 @@ async def begin_acceptance(tx: Transaction, factoring_id: UUID, *, funder: str) 
         FactoringBusy: It is being accepted.
         TransitionRefused, OfferExpired: It is not open any more.
         ReceivableNotEligible: An instalment has been paid meanwhile.
+        ConcentrationExceeded: The debtor would stand for too much of the funder's portfolio.
     """
     factoring = await factoring_store.lock_factoring_of(
         tx.connection, factoring_id, party=funder, funder_only=True
@@ -167,9 +168,13 @@ async def begin_acceptance(tx: Transaction, factoring_id: UUID, *, funder: str) 
     FACTORING.next(factoring.state, command, subject=factoring.name)
     if factoring.expire_at <= tx.now:
         raise OfferExpired(factoring.name, factoring.expire_at)
-    for line in await receivable_store.lock_of_factoring(tx.connection, factoring.id):
+    run = await receivable_store.lock_of_factoring(tx.connection, factoring.id)
+    for line in run:
         if line.state not in (ReceivableState.OFFERED, ReceivableState.ASSIGNED) or line.paid_fen:
             raise ReceivableNotEligible(line.name, line.number, f"is {line.state} or paid in part")
+    if factoring.facility_id is None and factoring.state is FactoringState.OFFERED:
+        policy = await policy_store.get_policy_version(tx.connection, factoring.policy_version)
+        await concentration_handlers.check_portfolio(tx, funder, run, terms=policy.terms({}))
     return factoring
 
 
@@ -295,10 +300,9 @@ async def _check_lease(
     funder: str,
     lessor: str,
 ) -> Terms:
-    """Check the lease's arrears, and the debtor's share where a facility is named."""
+    """Check the lease's arrears, and the debtor's share of the facility or the portfolio."""
     policy = await policy_store.current_policy(tx.connection)
     terms = policy.terms({})
-    debtor = run[0].debtor
     if facility_id is not None:
         facility = await facility_store.find_facility_of_borrower(
             tx.connection, facility_id, borrower=lessor
@@ -308,11 +312,9 @@ async def _check_lease(
         facility = await facility_store.lock_facility(tx.connection, facility_id)
         facility.require_active()
         terms = policy.terms(facility.overrides)
-        owed_fen = await factoring_store.debtor_exposure_fen(tx.connection, facility.id, debtor)
-        share_fen = owed_fen + sum(line.amount_fen for line in run)
-        allowed_fen = share_of(facility.limit_fen, terms[Parameter.DEBTOR_CONCENTRATION_MAX])
-        if share_fen > allowed_fen:
-            raise ConcentrationExceeded(debtor, amount_fen=share_fen, allowed_fen=allowed_fen)
+        await concentration_handlers.check_facility(tx, facility, run, terms=terms)
+    else:
+        await concentration_handlers.check_portfolio(tx, funder, run, terms=terms)
     days_max = int(terms[Parameter.RECEIVABLE_OVERDUE_DAYS_MAX])
     for line in whole_lease:
         is_open = line.state is not ReceivableState.SETTLED and line.paid_fen < line.amount_fen

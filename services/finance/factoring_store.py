@@ -184,21 +184,6 @@ async def list_shares(connection: Connection, factoring_id: UUID) -> dict[UUID, 
     return {row["receivable_id"]: row["price_fen"] for row in rows}
 
 
-async def debtor_exposure_fen(connection: Connection, facility_id: UUID, debtor: str) -> int:
-    """Return what a debtor still owes on receivables that stand under a facility, in fen."""
-    exposure_fen: int = await connection.fetchval(
-        """
-        select coalesce(sum(r.amount_fen - r.paid_fen), 0)::bigint
-        from factoring f join receivable r on r.factoring_id = f.id
-        where f.facility_id = $1 and f.debtor = $2
-          and r.state in ('OFFERED', 'ASSIGNED', 'FUNDED', 'COLLECTING')
-        """,
-        facility_id,
-        debtor,
-    )
-    return exposure_fen
-
-
 async def insert_notice(connection: Connection, notice: Notice) -> None:
     """Write a notice of assignment."""
     await connection.execute(

@@ -301,6 +301,59 @@ async def test_one_debtor_is_at_most_a_quarter_of_a_facility(factoring: Lending)
         await rental.offer(other, 4, 4, facility=facility.name)
 
 
+async def portfolio_from(lending: Lending, yuan: int) -> None:
+    """Publish from which amount on a funder's portfolio is held to its debtors' shares."""
+    admin = await lending.world.party("ADMIN")
+    current = await finance(admin).GetPolicy(finance_pb2.GetPolicyRequest(name="policies/current"))
+    year, number = current.version.split(".")
+    await finance(admin).PublishPolicy(
+        finance_pb2.PublishPolicyRequest(
+            request_id=rid(),
+            version=f"{year}.{int(number) + 1}",
+            values=[
+                finance_pb2.PolicyValue(
+                    parameter=finance_pb2.POLICY_PARAMETER_PORTFOLIO_CONCENTRATION_FROM,
+                    value=wire.decimal(Decimal(yuan)),
+                )
+            ],
+        )
+    )
+
+
+async def test_without_a_facility_a_debtor_is_at_most_a_quarter_of_what_the_funder_holds(
+    factoring: Lending,
+) -> None:
+    rental = await Rental.begin(factoring)
+    funder = await factoring.funder(fen=PLENTY_FEN)
+    await rental.confirm(1, 6)
+    instalment_fen = fen((await rental.receivables())[0].amount)
+    await portfolio_from(factoring, 9 * instalment_fen // 100)
+    try:
+        with refused("CONCENTRATION_EXCEEDED"):
+            await rental.offer(funder, 1, 3)
+        first, second = await rental.offer(funder, 1, 1), await rental.offer(funder, 2, 2)
+        # What is offered and not accepted takes no share: anybody can offer.
+        third = await rental.offer(funder, 3, 3)
+        await accept(funder, first)
+        await accept(funder, second)
+        with refused("CONCENTRATION_EXCEEDED"):
+            await accept(funder, third)
+        with refused("CONCENTRATION_EXCEEDED"):
+            await rental.offer(funder, 4, 4)
+        # Another debtor has a share of its own, and one that grows with the whole.
+        other = await Rental.begin(factoring)
+        await other.confirm(1, 2)
+        await accept(funder, await other.offer(funder, 1, 2))
+        with refused("CONCENTRATION_EXCEEDED"):
+            await accept(funder, third)
+    finally:
+        await portfolio_from(factoring, 10_000_000)
+    # An offer is held to the policy that it cites; one made anew, to the new policy.
+    await cancel(rental.lessor, third)
+    again = await accept(funder, await rental.offer(funder, 3, 3))
+    assert again.state == receivables_pb2.FACTORING_STATE_FUNDED
+
+
 async def test_other_parties_see_nothing_of_it(factoring: Lending) -> None:
     rental = await Rental.begin(factoring)
     funder = await factoring.funder()
