@@ -1,4 +1,4 @@
-"""Calls to marketplace and finance; never inside a transaction.
+"""Calls to marketplace, finance and leasing; never inside a transaction.
 
 What a user asks for and can still be refused is asked on the user's behalf. What must be done
 once that is decided is asked in this service's own name: a saga may outlive its user's account.
@@ -13,13 +13,23 @@ from typing import TypeVar
 from uuid import UUID
 
 from ironloop.finance.v1 import finance_pb2, finance_pb2_grpc
-from ironloop.marketplace.v1 import listings_pb2, listings_pb2_grpc, machines_pb2, machines_pb2_grpc
+from ironloop.leasing.v1 import disposals_pb2, disposals_pb2_grpc
+from ironloop.marketplace.v1 import (
+    auctions_pb2,
+    auctions_pb2_grpc,
+    listings_pb2,
+    listings_pb2_grpc,
+    machines_pb2,
+    machines_pb2_grpc,
+)
 
 from services.kit import wire
 from services.kit.runtime import Runtime
 from services.kit.sagas import Saga
 from services.procurement.order_model import LienPayoff
 from services.procurement.pool_model import MachineFacts
+
+WIN_FUNDED, WIN_DEFAULTED, WIN_VOID = "FUNDED", "DEFAULTED", "VOID"  # how a win may end
 
 CALLS_AT_ONCE_MAX = 16  # of the machines of one order or quote; more would crowd out other callers
 # Longer than any order of a pool lives, and within what marketplace allows (400 days).
@@ -78,6 +88,47 @@ async def complete_listing_sale(runtime: Runtime, saga: Saga, listing: str, *, o
         _listings(runtime).CompleteListingSale,
         listings_pb2.CompleteListingSaleRequest(
             request_id=saga.retry_request_id(f"complete/{listing}"), name=listing, order=order
+        ),
+    )
+
+
+async def settle_win(
+    runtime: Runtime, saga: Saga, auction: str, *, order: str, outcome: str
+) -> None:
+    """End what an auction's win holds: the winner's deposit, and a machine no order took over.
+
+    Args:
+        outcome: `WIN_FUNDED`, `WIN_DEFAULTED` or `WIN_VOID`.
+    """
+    stub = runtime.peers.stub("marketplace", auctions_pb2_grpc.AuctionServiceStub)
+    await runtime.peers.call(
+        stub.SettleWin,
+        auctions_pb2.SettleWinRequest(
+            request_id=saga.retry_request_id(f"win/{outcome}"),
+            auction=auction,
+            order=order,
+            outcome=wire.enum_number(auctions_pb2.WinOutcome, outcome, prefix="WIN_OUTCOME_"),
+        ),
+    )
+
+
+async def settle_disposal(
+    runtime: Runtime, saga: Saga, disposal: str, *, order: str, escrow: str, price_fen: int
+) -> None:
+    """Have leasing distribute a price from the order's escrow by the claims on the machine.
+
+    Raises:
+        PeerRefused: Nothing moved.
+    """
+    stub = runtime.peers.stub("leasing", disposals_pb2_grpc.DisposalServiceStub)
+    await runtime.peers.call(
+        stub.SettleDisposal,
+        disposals_pb2.SettleDisposalRequest(
+            request_id=saga.request_id("disposal"),
+            disposal=disposal,
+            order=order,
+            escrow_account=escrow,
+            price=wire.money(price_fen),
         ),
     )
 

@@ -6,13 +6,20 @@ from ironloop.procurement.v1 import procurement_events_pb2 as events
 
 from services.kit.runtime import Runtime
 from services.kit.service import Room, ServiceDefinition
-from services.procurement import order_handlers, pool_handlers, settlement_handlers, unwind_handlers
+from services.procurement import (
+    consumers,
+    order_handlers,
+    pool_handlers,
+    settlement_handlers,
+    unwind_handlers,
+)
 from services.procurement.order_rpc import OrderRpc
 from services.procurement.order_sagas import ORDER_SAGAS
 from services.procurement.pool_rpc import PoolRpc
 from services.procurement.pool_sagas import POOL_SAGAS
 from services.procurement.settings import ProcurementSettings
 from services.procurement.settlement_sagas import SETTLEMENT_SAGA
+from services.procurement.win_sagas import WIN_SAGA
 
 
 async def assemble(runtime: Runtime) -> Room:
@@ -51,7 +58,8 @@ DEFINITION = ServiceDefinition(
         events.DemandPoolOrdered,
         events.DemandPoolFailed,
     ),
-    sagas=(*ORDER_SAGAS, SETTLEMENT_SAGA, *POOL_SAGAS),
+    consumes=consumers.CONSUMES,
+    sagas=(*ORDER_SAGAS, WIN_SAGA, SETTLEMENT_SAGA, *POOL_SAGAS),
     timers={
         order_handlers.PAYMENT_TIMER: unwind_handlers.cancel_unpaid,
         order_handlers.ACCEPTANCE_TIMER: order_handlers.accept_when_due,

@@ -44,6 +44,18 @@ class TotalTooLarge(PreconditionFailed):
         super().__init__(f"the total {yuan(total_fen)} exceeds the limit of {yuan(limit_fen)}")
 
 
+class DisposalSoldAlone(PreconditionFailed):
+    """The price of a disposal is distributed by its own claims, so it has an order of its own."""
+
+    reason = "DISPOSAL_SOLD_ALONE"
+
+    def __init__(self, disposal: str) -> None:
+        super().__init__(
+            f"the machine of {disposal} is ordered alone: its price is distributed by its claims",
+            subject=disposal,
+        )
+
+
 class MachineInOrder(PreconditionFailed):
     """A machine is in one live order at a time."""
 

@@ -27,6 +27,7 @@ from services.procurement.order_model import (
     Order,
     OrderLine,
     OrderState,
+    Origin,
     TradePolicy,
     acceptance_deadline,
     payment_deadline,
@@ -80,8 +81,8 @@ async def create_order(
     lines: Sequence[OrderLine],
     address: Address,
     policy: TradePolicy,
-    pool_id: UUID | None = None,
-) -> None:
+    origin: Origin,
+) -> Order:
     """Write an order whose machines are reserved.
 
     Raises:
@@ -95,7 +96,7 @@ async def create_order(
         state=OrderState.CREATED,
         buyer=buyer,
         seller=seller,
-        pool_id=pool_id,
+        origin=origin,
         lines=tuple(lines),
         address=address,
         policy_version=policy.version,
@@ -115,9 +116,10 @@ async def create_order(
             seller=seller,
             lines=lines_to_wire(lines),
             total=wire.money(order.total_fen),
-            pool=name("demandPools", pool_id) if pool_id else "",
+            pool=name("demandPools", origin.pool_id) if origin.pool_id else "",
         )
     )
+    return order
 
 
 async def confirm(tx: Transaction, order_id: UUID, *, etag: str) -> Order:
@@ -127,8 +129,14 @@ async def confirm(tx: Transaction, order_id: UUID, *, etag: str) -> Order:
         NotFound, NotAPartyToThis, EtagMismatch, SagaRunning, TransitionRefused: As they say.
     """
     order = await lock_idle(tx, order_id, etag=etag)
-    step = ORDER.next(order.state, "confirm", subject=order.name)
+    ORDER.next(order.state, "confirm", subject=order.name)
     require_seller(order, "confirm")
+    return await confirm_order(tx, order)
+
+
+async def confirm_order(tx: Transaction, order: Order) -> Order:
+    """Confirm a locked order; its time to be paid begins."""
+    step = ORDER.next(order.state, "confirm", subject=order.name)
     policy = await policy_store.get_policy(tx.connection, order.policy_version)
     deadline_at = payment_deadline(tx.today, policy)
     confirmed = order.moved(step, at=tx.now, payment_deadline_at=deadline_at)
@@ -156,7 +164,9 @@ async def begin_funding(tx: Transaction, order_id: UUID, *, etag: str) -> Saga:
     ORDER.next(order.state, "fund", subject=order.name)
     require_buyer(order, "fund")
     return await tx.start_saga(
-        FUND_ORDER, order.name, facts={"buyer": order.buyer, "total_fen": order.total_fen}
+        FUND_ORDER,
+        order.name,
+        facts={"buyer": order.buyer, "total_fen": order.total_fen, "auction": order.origin.auction},
     )
 
 

@@ -107,6 +107,21 @@ class OrderLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """What an order came of, where not of its buyer's choice of listings alone.
+
+    Attributes:
+        pool_id: The pool whose award made it.
+        auction: The auction that its buyer won, "auctions/<uuid>", or "".
+        disposal: The disposal that the sale is part of, "disposals/<uuid>", or "".
+    """
+
+    pool_id: UUID | None = None
+    auction: str = ""
+    disposal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Dispute:
     """What the buyer claims, and how it ended."""
 
@@ -136,12 +151,17 @@ class LienPayoff:
 
 @dataclass(frozen=True, slots=True)
 class Payout:
-    """How an escrow is paid out; fee, payoffs, allowance and proceeds sum to the total."""
+    """How an escrow is paid out; its parts sum to the order's total.
+
+    Attributes:
+        distributed_fen: What leasing distributes by a disposal's claims, the platform's fee too.
+    """
 
     platform_fee_fen: int
     allowance_fen: int
     payoffs: tuple[LienPayoff, ...]
     seller_proceeds_fen: int
+    distributed_fen: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +187,7 @@ class Order:
     state: OrderState
     buyer: str
     seller: str
-    pool_id: UUID | None
+    origin: Origin
     lines: tuple[OrderLine, ...]
     address: Address
     policy_version: int
@@ -254,6 +274,17 @@ def pay_out(
         allowance_fen=allowance_fen,
         payoffs=tuple(payoffs),
         seller_proceeds_fen=kept_fen - fee_fen - payoffs_fen,
+    )
+
+
+def pay_by_disposal(total_fen: int, *, allowance_fen: int) -> Payout:
+    """Return how an escrow is paid out whose price leasing distributes (journal J9)."""
+    return Payout(
+        platform_fee_fen=0,
+        allowance_fen=allowance_fen,
+        payoffs=(),
+        seller_proceeds_fen=0,
+        distributed_fen=total_fen - allowance_fen,
     )
 
 

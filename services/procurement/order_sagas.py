@@ -16,8 +16,8 @@ from services.kit.sagas import Facts, Saga, SagaKind, Step, until_done
 from services.kit.transaction import Transaction
 from services.procurement import clients, policy_store, unwind_handlers
 from services.procurement import order_handlers as handlers
-from services.procurement.errors import PriceChanged, SellersDiffer
-from services.procurement.order_model import Address, Document, OrderLine
+from services.procurement.errors import DisposalSoldAlone, PriceChanged, SellersDiffer
+from services.procurement.order_model import Address, Document, Order, OrderLine, Origin
 from services.procurement.order_wire import order_to_wire
 
 
@@ -36,7 +36,7 @@ async def reserve_listings(runtime: Runtime, saga: Saga) -> Facts:
 
     Raises:
         PeerRefused: A listing cannot be reserved.
-        SellersDiffer, PriceChanged: As they say.
+        SellersDiffer, DisposalSoldAlone, PriceChanged: As they say.
     """
     listings = await clients.all_of(
         clients.reserve_listing(
@@ -51,10 +51,15 @@ async def reserve_listings(runtime: Runtime, saga: Saga) -> Facts:
         wire.fen(listing.agreed_price, field="agreed_price", positive=True) for listing in listings
     ]
     expected = saga.facts["expected_total_fen"]
+    disposals = [listing.disposal for listing in listings if listing.disposal]
+    if disposals and len(listings) > 1:
+        raise DisposalSoldAlone(disposals[0])
     if expected is not None and expected != sum(prices):
         raise PriceChanged(expected, sum(prices))
     return {
         "seller": sellers[0],
+        "disposal": disposals[0] if disposals else "",
+        "region": listings[0].region,
         "lines": [
             [listing.machine, listing.name, price]
             for listing, price in zip(listings, prices, strict=True)
@@ -74,7 +79,14 @@ async def release_listings(runtime: Runtime, saga: Saga) -> None:
 
 async def write_order(tx: Transaction, saga: Saga) -> None:
     """Write the order whose listings are reserved."""
-    await handlers.create_order(
+    await create_reserved(tx, saga, address=Address(**saga.facts["address"]))
+
+
+async def create_reserved(
+    tx: Transaction, saga: Saga, *, address: Address, auction: str = ""
+) -> Order:
+    """Write the order of a saga that has reserved its listings."""
+    return await handlers.create_order(
         tx,
         order_id_of(saga),
         buyer=saga.facts["buyer"],
@@ -83,8 +95,9 @@ async def write_order(tx: Transaction, saga: Saga) -> None:
             OrderLine(number=number, machine=machine, listing=listing, price_fen=price_fen)
             for number, (machine, listing, price_fen) in enumerate(saga.facts["lines"], start=1)
         ],
-        address=Address(**saga.facts["address"]),
+        address=address,
         policy=await policy_store.policy_in_force(tx.connection),
+        origin=Origin(auction=auction, disposal=saga.facts["disposal"]),
     )
 
 
@@ -120,6 +133,34 @@ async def pay_in(runtime: Runtime, saga: Saga) -> Facts:
 async def write_funded(tx: Transaction, saga: Saga) -> None:
     """Write that the money is in escrow."""
     await handlers.mark_funded(tx, order_id_of(saga), escrow=saga.facts["escrow"])
+
+
+async def end_funded_win(runtime: Runtime, saga: Saga) -> Facts:
+    """Release the deposit of a winner that has paid.
+
+    Raises:
+        HeldUp: Marketplace refused; the money is in escrow, so it is tried until it is done.
+    """
+    if auction := saga.facts["auction"]:
+        async with until_done(f"deposit in {auction}"):
+            await clients.settle_win(
+                runtime, saga, auction, order=saga.subject, outcome=clients.WIN_FUNDED
+            )
+    return {}
+
+
+async def end_lost_win(runtime: Runtime, saga: Saga) -> Facts:
+    """Release the deposit of a winner whose order has ended, or leave it to the seller.
+
+    Raises:
+        HeldUp: As `end_funded_win`.
+    """
+    if auction := saga.facts["auction"]:
+        async with until_done(f"deposit in {auction}"):
+            await clients.settle_win(
+                runtime, saga, auction, order=saga.subject, outcome=saga.facts["win_outcome"]
+            )
+    return {}
 
 
 async def hand_to_buyer(runtime: Runtime, saga: Saga) -> Facts:
@@ -249,6 +290,7 @@ ORDER_SAGAS = (
         (
             Step("open_accounts", call=open_accounts),
             Step("pay_in", call=pay_in, apply=write_funded),
+            Step("end_win", call=end_funded_win),
         ),
         answer=answer_order,
     ),
@@ -266,6 +308,7 @@ ORDER_SAGAS = (
             Step("refund", call=refund),
             Step("take_back", call=take_back),
             Step("let_go", call=let_go, apply=write_unwound),
+            Step("end_win", call=end_lost_win),
         ),
         answer=answer_order,
     ),

@@ -19,6 +19,7 @@ from services.procurement.order_model import (
     OrderLine,
     OrderSettlement,
     OrderState,
+    Origin,
     Payout,
 )
 
@@ -40,8 +41,8 @@ async def insert_order(connection: Connection, order: Order) -> None:
         insert into purchase_order
             (id, version, event_sequence, state, buyer, seller, pool_id, total_fen, address,
              policy_version, escrow_account, allowance_fen, accepted_automatically, block_reason,
-             block_detail, create_time, update_time)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', 0, false, '', '', $11, $11)
+             block_detail, create_time, update_time, auction, disposal)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', 0, false, '', '', $11, $11, $12, $13)
         """,
         order.id,
         order.version,
@@ -49,11 +50,13 @@ async def insert_order(connection: Connection, order: Order) -> None:
         order.state,
         order.buyer,
         order.seller,
-        order.pool_id,
+        order.origin.pool_id,
         order.total_fen,
         asdict(order.address),
         order.policy_version,
         order.create_time,
+        order.origin.auction,
+        order.origin.disposal,
     )
 
 
@@ -176,7 +179,7 @@ async def update_order(connection: Connection, order: Order) -> None:
             payment_deadline_at = $9, acceptance_deadline_at = $10, accepted_automatically = $11,
             block_reason = $12, block_detail = $13, cancel_reason = $14, platform_fee_fen = $15,
             payoffs_fen = $16, seller_proceeds_fen = $17, settlement_txn = $18, settle_time = $19,
-            update_time = $20
+            update_time = $20, distributed_fen = $21
         where id = $1
         """,
         order.id,
@@ -199,6 +202,7 @@ async def update_order(connection: Connection, order: Order) -> None:
         order.settlement.txn if order.settlement else None,
         order.settlement.settle_time if order.settlement else None,
         order.update_time,
+        payout.distributed_fen if payout else None,
     )
 
 
@@ -247,7 +251,7 @@ def _order(row: Row) -> Order:
         state=OrderState(row["state"]),
         buyer=row["buyer"],
         seller=row["seller"],
-        pool_id=row["pool_id"],
+        origin=Origin(row["pool_id"], row["auction"], row["disposal"]),
         lines=tuple(_line(line) for line in row["lines"]),
         address=Address(**row["address"]),
         policy_version=row["policy_version"],
@@ -302,6 +306,7 @@ def _settlement(row: Row) -> OrderSettlement | None:
                 for payoff in row["payoffs"] or ()
             ),
             seller_proceeds_fen=row["seller_proceeds_fen"],
+            distributed_fen=row["distributed_fen"] or 0,
         ),
         txn=row["settlement_txn"],
         settle_time=row["settle_time"],

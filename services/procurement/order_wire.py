@@ -32,7 +32,7 @@ def order_to_wire(order: Order) -> orders_pb2.Order:
         state=wire.enum_number(orders_pb2.OrderState, order.state, prefix="ORDER_STATE_"),
         buyer=order.buyer,
         seller=order.seller,
-        pool=name("demandPools", order.pool_id) if order.pool_id else "",
+        pool=name("demandPools", order.origin.pool_id) if order.origin.pool_id else "",
         lines=lines_to_wire(order.lines),
         total=wire.money(order.total_fen),
         allowance=wire.money(order.allowance_fen),
@@ -42,6 +42,8 @@ def order_to_wire(order: Order) -> orders_pb2.Order:
         accepted_automatically=order.accepted_automatically,
         block_reason=order.block_reason,
         block_detail=order.block_detail,
+        auction=order.origin.auction,
+        disposal=order.origin.disposal,
         create_time=wire.instant(order.create_time),
         update_time=wire.instant(order.update_time),
     )
@@ -96,6 +98,7 @@ def settlement_to_wire(settlement: OrderSettlement) -> orders_pb2.OrderSettlemen
         seller_proceeds=wire.money(payout.seller_proceeds_fen),
         txn=str(settlement.txn),
         settle_time=wire.instant(settlement.settle_time),
+        distributed=wire.money(payout.distributed_fen),
     )
 
 

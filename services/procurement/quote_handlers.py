@@ -25,6 +25,7 @@ from services.procurement.errors import (
     QuotingOpen,
 )
 from services.procurement.lifecycle import POOL, QUOTE
+from services.procurement.order_model import Origin
 from services.procurement.pool_handlers import lock_pool, require_organiser
 from services.procurement.pool_model import (
     MembershipState,
@@ -284,7 +285,7 @@ async def _write_orders(
             lines=quote.lines_of(planned["machines"]),
             address=addresses[planned["membership"]],
             policy=policy,
-            pool_id=pool.id,
+            origin=Origin(pool_id=pool.id),
         )
     await pool_store.set_orders(
         tx.connection,

@@ -4,8 +4,12 @@ Until the chain is posted a refusal blocks the order with its money in escrow; t
 saga of its own and so has transfer ids of its own. An attempt that is not answered is repeated
 under the same ids. After the chain is posted nothing is taken back: what is refused then is tried
 until it is done, and reported as stuck.
+
+The price of a disposal is distributed by leasing, by the claims on the machine; then this service
+posts no more than the buyer's allowance, which stays in escrow until then.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from decimal import Decimal
 from uuid import UUID
@@ -31,6 +35,7 @@ from services.procurement.order_model import (
     OrderLine,
     OrderSettlement,
     Payout,
+    pay_by_disposal,
     pay_out,
 )
 from services.procurement.order_sagas import order_id_of
@@ -49,22 +54,17 @@ async def plan_payout(runtime: Runtime, saga: Saga) -> Facts:
     machines = await clients.all_of(
         clients.get_machine(runtime, machine) for machine in order.machines
     )
-    payoffs: list[LienPayoff] = []
     for machine in machines:
         if machine.facts.title_holder != order.seller:
             raise NotTheSellers(machine.facts.name, machine.facts.title_holder)
-        payoffs += await _payoffs_of(runtime, saga, machine)
-    async with runtime.database.read() as connection:
-        policy = await policy_store.get_policy(connection, order.policy_version)
-    payout = pay_out(
-        order.total_fen,
-        fee_rate=policy.platform_fee_rate,
-        allowance_fen=order.allowance_fen,
-        payoffs=payoffs,
-    )
+    if order.origin.disposal:
+        payout = pay_by_disposal(order.total_fen, allowance_fen=order.allowance_fen)
+    else:
+        payout = await _plan(runtime, saga, order, machines)
     wallets = await open_wallets(runtime.peers, [order.seller, order.buyer])
     platform_fee = await open_account(runtime.peers, settlement_pb2.ACCOUNT_KIND_PLATFORM_FEE)
     return {
+        "disposal": order.origin.disposal,
         "payout": asdict(payout),
         "accounts": {
             "escrow": order.escrow_account,
@@ -81,11 +81,24 @@ async def plan_payout(runtime: Runtime, saga: Saga) -> Facts:
 
 
 async def pay(runtime: Runtime, saga: Saga) -> Facts:
-    """Post journal J2 as one linked chain.
+    """Post journal J2 as one linked chain, or have leasing distribute a disposal's price.
 
     Raises:
-        InsufficientFunds, TransferRefused: Nothing moved.
+        InsufficientFunds, TransferRefused, PeerRefused: Nothing moved.
+        HeldUp: The price is distributed and the allowance refused; it is tried until it is done.
     """
+    if disposal := saga.facts["disposal"]:
+        await clients.settle_disposal(
+            runtime,
+            saga,
+            disposal,
+            order=saga.subject,
+            escrow=saga.facts["accounts"]["escrow"],
+            price_fen=_payout(saga).distributed_fen,
+        )
+        async with until_done("the buyer's allowance"):
+            await post(runtime.peers, chain(saga), txn=saga.fact_id("txn"))
+        return {}
     await post(runtime.peers, chain(saga), txn=saga.fact_id("txn"))
     return {}
 
@@ -197,6 +210,22 @@ async def _move_title(runtime: Runtime, saga: Saga, order: Order, line: OrderLin
             custodian=order.buyer,
             custody=machines_pb2.CUSTODY_AVAILABLE,
         )
+
+
+async def _plan(
+    runtime: Runtime, saga: Saga, order: Order, machines: Sequence[clients.Machine]
+) -> Payout:
+    payoffs: list[LienPayoff] = []
+    for machine in machines:
+        payoffs += await _payoffs_of(runtime, saga, machine)
+    async with runtime.database.read() as connection:
+        policy = await policy_store.get_policy(connection, order.policy_version)
+    return pay_out(
+        order.total_fen,
+        fee_rate=policy.platform_fee_rate,
+        allowance_fen=order.allowance_fen,
+        payoffs=payoffs,
+    )
 
 
 async def _payoffs_of(runtime: Runtime, saga: Saga, machine: clients.Machine) -> list[LienPayoff]:

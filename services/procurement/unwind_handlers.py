@@ -11,6 +11,7 @@ from services.kit.sagas import Saga
 from services.kit.timers import Timer
 from services.kit.transaction import Transaction
 from services.procurement import order_store
+from services.procurement.clients import WIN_DEFAULTED, WIN_VOID
 from services.procurement.lifecycle import ORDER
 from services.procurement.order_handlers import event_of_machines, lock, lock_idle, require_side
 from services.procurement.order_model import CancelReason, DisputeOutcome, Order, OrderState
@@ -59,8 +60,17 @@ async def begin_unwinding(
             "refund_fen": order.total_fen if order.escrow_account else 0,
             "lines": [[line.machine, line.listing] for line in order.lines],
             "resolver": principal().actor,
+            "auction": order.origin.auction,
+            "win_outcome": _win_outcome(order, command=command, reason=reason),
         },
     )
+
+
+def _win_outcome(order: Order, *, command: str, reason: CancelReason | None) -> str:
+    """Return how a win ends with its order: a winner that does not pay leaves its deposit."""
+    is_unpaid = not order.escrow_account
+    gave_up = command == "expire" or reason is CancelReason.BUYER
+    return WIN_DEFAULTED if is_unpaid and gave_up else WIN_VOID
 
 
 async def mark_unwound(
