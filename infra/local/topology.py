@@ -19,9 +19,9 @@ TOPOLOGY = Topology(
         # What a machine is worth; it holds the model in memory.
         Service("valuation", calls=("marketplace", "maintenance")),
         # Machines with title, custody and liens; listings.
-        Service("marketplace", calls=("valuation",)),
+        Service("marketplace", calls=("valuation", "settlement")),
         # Orders through escrow, and demand pools.
-        Service("procurement", calls=("marketplace", "settlement", "finance")),
+        Service("procurement", calls=("marketplace", "settlement", "finance", "leasing")),
         # Facilities, draws against machines, factoring of instalments.
         Service(
             "finance",
