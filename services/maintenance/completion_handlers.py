@@ -9,13 +9,15 @@ from ironloop.maintenance.v1 import maintenance_events_pb2 as events
 
 from services.kit import sagas, wire
 from services.kit.clock import business_date
-from services.kit.errors import InvalidArgument
-from services.kit.principals import principal
+from services.kit.errors import InvalidArgument, NotFound
+from services.kit.ids import name
+from services.kit.principals import principal, service_principal
 from services.kit.sagas import Saga
 from services.kit.transaction import Transaction
 from services.maintenance import (
     exchange_handlers,
     exchange_store,
+    meter_handlers,
     meter_store,
     plan_handlers,
     work_fault_handlers,
@@ -23,8 +25,8 @@ from services.maintenance import (
 )
 from services.maintenance.exchange_model import UNDER_WAY, Exchange, ExchangeState
 from services.maintenance.machine_model import MonitoredMachine
-from services.maintenance.measures import optional_decimal
-from services.maintenance.meter_model import MeterKind, rise_max
+from services.maintenance.measures import shown_hours
+from services.maintenance.meter_model import MeterKind, ReadingState, rise_max
 from services.maintenance.work_errors import (
     CostNotApproved,
     DowntimeTooLong,
@@ -97,11 +99,13 @@ async def complete(tx: Transaction, order_id: UUID, report: Report, *, etag: str
         ExchangeNotShipped, RemovedSerialMissing: An exchange of the order is not ready.
         HoursImplausible, DowntimeTooLong, TotalTooLarge: What is reported cannot be.
     """
+    if report.hours is not None:
+        await _report_hours(tx, order_id, report.hours)
     machine, order = await lock_idle(tx, order_id, etag=etag)
     step = WORK_ORDER.next(order.state, "complete", subject=order.name)
     require_workshop(order, "complete")
     fitted = await _fitted(tx, order, report.removals)
-    hours = await _checked_hours(tx, machine, report.hours)
+    hours = await meter_store.find_hours(tx.connection, machine.id)
     if fitted and hours is None:
         raise InvalidArgument("hours", "is needed: a unit went in and no reading was accepted yet")
     completion = _completion(tx, order, report, hours=hours, fitted=fitted)
@@ -251,18 +255,34 @@ async def _fitted(
     return fitted
 
 
-async def _checked_hours(
-    tx: Transaction, machine: MonitoredMachine, stated: Decimal | None
-) -> Decimal | None:
-    """Return the hours at completion: as stated where plausible, else as last accepted."""
-    meter = await meter_store.find_meter(tx.connection, machine.id, MeterKind.HOURS)
-    if meter is None or stated is None:
-        return stated if meter is None else meter.life
-    most = meter.life + rise_max(MeterKind.HOURS, meter.read_at, max(meter.read_at, tx.now))
-    most = most.quantize(HOURS_PLACES)
-    if not meter.life <= stated <= most:
-        raise HoursImplausible(machine.name, stated=stated, least=meter.life, most=most)
-    return stated
+async def _report_hours(tx: Transaction, order_id: UUID, stated: Decimal) -> None:
+    """Take the stated hours as a reading; meters are locked before their machine.
+
+    Raises:
+        HoursImplausible: They do not follow the last accepted reading.
+    """
+    caller = principal()
+    order = await work_order_store.find_work_order(tx.connection, order_id, viewer=caller)
+    if order is None:
+        raise NotFound(name("workOrders", order_id))
+    meter = await meter_store.lock_meter(tx.connection, order.machine_id, MeterKind.HOURS)
+    figure = stated - meter.run_before if meter else stated
+    # The workshop need not have the machine; whether it has the order is checked next.
+    reporter = replace(service_principal(tx.service), on_behalf_of=caller.actor)
+    reading = await meter_handlers.report(
+        tx,
+        order.machine_id,
+        MeterKind.HOURS,
+        figure=figure,
+        read_at=tx.now,
+        reference=order.name,
+        viewer=reporter,
+    )
+    if meter is not None and reading.state is not ReadingState.ACCEPTED:
+        most = meter.life + rise_max(MeterKind.HOURS, meter.read_at, max(meter.read_at, tx.now))
+        raise HoursImplausible(
+            order.machine, stated=stated, least=meter.life, most=most.quantize(HOURS_PLACES)
+        )
 
 
 def _completion(
@@ -334,8 +354,8 @@ async def _tell_completed(
             sequence=await plan_handlers.next_sequence(tx, machine.id),
             work_order=order.name,
             work_class=class_number(order.work_class),
-            downtime_hours=wire.decimal(done.downtime_hours),
-            hours=optional_decimal(done.hours),
+            downtime_hours=shown_hours(done.downtime_hours),
+            hours=shown_hours(done.hours),
             labour_hours=wire.decimal(done.labour_hours),
             parts=[part_to_wire(part) for part in done.parts],
             cost=cost_to_wire(done.cost),

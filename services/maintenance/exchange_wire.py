@@ -6,7 +6,7 @@ from ironloop.maintenance.v1 import exchanges_pb2 as pb
 from services.kit import wire
 from services.kit.etags import etag
 from services.maintenance.exchange_model import CoreOutcome, Exchange, ExchangeState, Waybill
-from services.maintenance.measures import optional_decimal
+from services.maintenance.measures import shown_hours
 
 
 def exchange_to_wire(exchange: Exchange) -> pb.Exchange:
@@ -25,7 +25,7 @@ def exchange_to_wire(exchange: Exchange) -> pb.Exchange:
         unit=exchange.unit,
         core_return=exchange.core_return,
         removed_serial=exchange.removed_serial,
-        install_hours=optional_decimal(exchange.install_hours),
+        install_hours=shown_hours(exchange.install_hours),
         credit=wire.money(exchange.credit_fen) if exchange.core_outcome else None,
         cancel_reason=exchange.cancel_reason,
         steps=[

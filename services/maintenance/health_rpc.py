@@ -12,7 +12,7 @@ from services.kit.principals import principal
 from services.kit.runtime import Runtime
 from services.maintenance import health_handlers
 from services.maintenance.health_handlers import MachineHealth
-from services.maintenance.measures import optional_decimal
+from services.maintenance.measures import optional_decimal, shown_hours
 
 PER_CENT = Decimal("0.01")
 
@@ -48,7 +48,7 @@ def _health_to_wire(health: MachineHealth) -> pb.MachineHealth:
     return pb.MachineHealth(
         machine=name("machines", health.machine_id),
         as_of=wire.date(health.as_of),
-        hours=wire.decimal(hours_at.hours) if hours_at else None,
+        hours=shown_hours(hours_at.hours) if hours_at else None,
         hours_time=wire.instant(hours_at.read_at) if hours_at else None,
         maintenance_compliance=optional_decimal(compliance),
         open_stop_faults=health.open_stop_faults,
@@ -57,5 +57,5 @@ def _health_to_wire(health: MachineHealth) -> pb.MachineHealth:
         mttr=optional_decimal(reliability.mttr_hours),
         availability=optional_decimal(reliability.availability),
         failures=reliability.failures,
-        hours_run=optional_decimal(reliability.hours_run),
+        hours_run=shown_hours(reliability.hours_run),
     )

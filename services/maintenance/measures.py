@@ -7,6 +7,8 @@ from google.type import decimal_pb2
 from services.kit import wire
 from services.kit.errors import InvalidArgument
 
+HUNDREDTH = Decimal("0.01")
+
 
 def measure(
     value: decimal_pb2.Decimal,
@@ -34,3 +36,8 @@ def measure(
 def optional_decimal(number: Decimal | None) -> decimal_pb2.Decimal | None:
     """Return a number as the contract shows it, or None where it is not known."""
     return None if number is None else wire.decimal(number)
+
+
+def shown_hours(hours: Decimal | None) -> decimal_pb2.Decimal | None:
+    """Return hours as the contract shows them, rounded to two decimals."""
+    return None if hours is None else wire.decimal(hours.quantize(HUNDREDTH, ROUND_HALF_UP))

@@ -22,7 +22,7 @@ from services.kit.timers import Timer
 from services.kit.transaction import Transaction
 from services.maintenance import machine_store, meter_store, plan_store
 from services.maintenance.machine_model import MonitoredMachine
-from services.maintenance.measures import optional_decimal
+from services.maintenance.measures import optional_decimal, shown_hours
 from services.maintenance.plan_model import (
     COMPLIANCE_FULL,
     TOLD_FROM,
@@ -302,7 +302,7 @@ async def reassess(
                 plan=plan.name,
                 item=item.task.code,
                 title=item.task.title,
-                hours_late=wire.decimal(standing.hours_late),
+                hours_late=shown_hours(standing.hours_late),
                 days_late=standing.days_late,
                 reference=plan.reference,
                 title_holder=machine.title_holder,

@@ -229,7 +229,7 @@ async def lock_moved(
         select {_PLAN} from service_plan p
         join unnest($1::uuid[], $2::numeric[]) as now (machine_id, hours)
           on now.machine_id = p.machine_id
-        where p.state = 'ACTIVE' and p.next_check_hours <= now.hours
+        where p.state = 'ACTIVE' and (p.next_check_hours <= now.hours or p.hours > now.hours)
         order by p.machine_id for no key update of p
         """,
         list(hours_by_machine),

@@ -10,7 +10,7 @@ from services.kit import wire
 from services.kit.errors import InvalidArgument
 from services.kit.etags import etag
 from services.kit.ids import name
-from services.maintenance.measures import measure, optional_decimal
+from services.maintenance.measures import measure, optional_decimal, shown_hours
 from services.maintenance.plan_model import (
     KitPart,
     PlanItem,
@@ -59,7 +59,7 @@ def plan_to_wire(plan: ServicePlan, *, hours: Decimal | None, on: date) -> pb.Se
         reference=plan.reference,
         items=[_item_to_wire(item, hours=plan.hours, on=on) for item in plan.items],
         compliance=wire.decimal(plan.compliance),
-        hours=optional_decimal(plan.hours),
+        hours=shown_hours(plan.hours),
         create_time=wire.instant(plan.create_time),
         update_time=wire.instant(plan.update_time),
     )
@@ -140,13 +140,13 @@ def _item_to_wire(item: PlanItem, *, hours: Decimal | None, on: date) -> pb.Plan
     shown = pb.PlanItem(
         task=_task_to_wire(item.task),
         state=wire.enum_number(pb.PlanItemState, standing.state, prefix="PLAN_ITEM_STATE_"),
-        last_hours=optional_decimal(item.last_hours),
+        last_hours=shown_hours(item.last_hours),
         last_date=wire.date(item.last_on),
-        due_hours=optional_decimal(item.due_hours),
-        overdue_hours=optional_decimal(item.overdue_hours),
+        due_hours=shown_hours(item.due_hours),
+        overdue_hours=shown_hours(item.overdue_hours),
         due_date=wire.date(item.due_on) if item.due_on else None,
         overdue_date=wire.date(item.overdue_after) if item.overdue_after else None,
-        hours_late=wire.decimal(standing.hours_late),
+        hours_late=shown_hours(standing.hours_late),
         days_late=standing.days_late,
         trigger_note=item.trigger_note,
         times_done=item.times_done,

@@ -9,7 +9,7 @@ from ironloop.maintenance.v1 import work_orders_pb2 as pb
 from services.kit import wire
 from services.kit.etags import etag
 from services.kit.ids import name
-from services.maintenance.measures import measure, optional_decimal
+from services.maintenance.measures import measure, shown_hours
 from services.maintenance.work_order_model import (
     Completion,
     WorkClass,
@@ -155,8 +155,8 @@ def labour_from_wire(labour: pb.WorkLabour, *, field: str) -> WorkLabour:
 def _show_completion(shown: pb.WorkOrder, done: Completion) -> None:
     shown.MergeFrom(
         pb.WorkOrder(
-            hours=optional_decimal(done.hours),
-            downtime_hours=wire.decimal(done.downtime_hours),
+            hours=shown_hours(done.hours),
+            downtime_hours=shown_hours(done.downtime_hours),
             findings=done.findings,
             parts=[part_to_wire(part) for part in done.parts],
             labour=[
@@ -172,6 +172,6 @@ def _show_completion(shown: pb.WorkOrder, done: Completion) -> None:
             completer=done.completer,
             complete_time=wire.instant(done.complete_time),
             warranty_end=wire.date(done.warranty_end) if done.warranty_end else None,
-            warranty_hours_end=optional_decimal(done.warranty_hours_end),
+            warranty_hours_end=shown_hours(done.warranty_hours_end),
         )
     )

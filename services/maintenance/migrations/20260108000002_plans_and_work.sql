@@ -57,7 +57,7 @@ create table service_plan (
     update_time timestamptz not null
 );
 -- A machine has one active plan; ingestion finds the few that its readings move by this index.
-create unique index service_plan_active on service_plan (machine_id) include (next_check_hours)
+create unique index service_plan_active on service_plan (machine_id) include (next_check_hours, hours)
 where state = 'ACTIVE';
 create index service_plan_machine on service_plan (machine_id, id desc);
 create index service_plan_overdue on service_plan (id desc) where overdue_items > 0;

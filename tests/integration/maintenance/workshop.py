@@ -22,6 +22,9 @@ from ironloop.settlement.v1 import settlement_pb2
 
 from infra.local.client import Actor
 from services.kit import wire
+from services.kit.principals import service_principal
+from services.maintenance import machine_clients, meter_handlers, meter_store
+from services.maintenance.meter_model import MeterKind, ReadingState
 from tests.support import money
 from tests.support.world import World
 
@@ -94,7 +97,7 @@ class Shop:
 
     async def machine(self, **facts: Any) -> str:
         """Register a machine of the owner's and return its name."""
-        stated = {
+        stated: dict[str, Any] = {
             "make": "SANY",
             "model": "SY215C",
             "serial_number": secrets.token_hex(8),
@@ -118,9 +121,33 @@ class Shop:
         stub = self.owner.stub(health_pb2_grpc.HealthServiceStub)
         return await stub.GetMachineHealth(health_pb2.GetMachineHealthRequest(machine=machine))
 
+    async def read_meter(self, machine: str, hours: str) -> None:
+        """Have a reading of a machine's hour meter accepted, far enough after the last one."""
+        runtime = self.world.running["maintenance"].runtime
+        machine_id = uuid_of(machine)
+        await machine_clients.ensure_known(runtime, machine_id)
+        async with runtime.database.read() as connection:
+            meter = await meter_store.find_meter(connection, machine_id, MeterKind.HOURS)
+        at = runtime.clock.now() - timedelta(days=60)
+        if meter is not None:
+            rise_hours = int(Decimal(hours) - meter.life)
+            at = meter.read_at + timedelta(hours=max(1, rise_hours))
+        reading = await runtime.database.run(
+            lambda tx: meter_handlers.report(
+                tx,
+                machine_id,
+                MeterKind.HOURS,
+                figure=Decimal(hours),
+                read_at=at,
+                reference="",
+                viewer=service_principal("maintenance"),
+            )
+        )
+        assert reading.state is ReadingState.ACCEPTED
+
     async def draft(self, machine: str, **values: Any) -> pb.WorkOrder:
         """Draft a corrective order of the owner's."""
-        asked = {
+        asked: dict[str, Any] = {
             "title": "Engine does not start",
             "work_class": pb.WORK_CLASS_CORRECTIVE,
             "workshop": self.technician.party,
@@ -159,7 +186,7 @@ class Shop:
 
     def completion(self, order: str, **values: Any) -> pb.CompleteWorkOrderRequest:
         """Return a report of two hours' labour at 120.00."""
-        stated = {
+        stated: dict[str, Any] = {
             "findings": "Starter replaced",
             "labour": [self.labour("2", 120_00)],
         } | values
