@@ -114,17 +114,18 @@ class Authenticator:
             Unauthenticated: No token, or one that is malformed, forged, expired or not for us.
             Unavailable: The issuer's keys are needed and cannot be read.
         """
+        known = self._verified.get(authorization)
+        if known and known[1] > time.time():
+            return known[0]
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("the call carries no bearer token in its authorization header")
         if len(token) > TOKEN_BYTES_MAX:
             raise Unauthenticated(f"the token is longer than {TOKEN_BYTES_MAX} bytes")
-        known = self._verified.get(token)
-        if known and known[1] > time.time():
-            return known[0]
         caller, expires_at_s = await self._verify(token)
         # Looked at again now and then, so that a withdrawn key's tokens stop counting.
-        self._verified[token] = (caller, min(expires_at_s, time.time() + KEYS_STALE_AFTER_S))
+        counts_until_s = min(expires_at_s, time.time() + KEYS_STALE_AFTER_S)
+        self._verified[authorization] = (caller, counts_until_s)
         if len(self._verified) > VERIFIED_MAX:
             self._verified.popitem(last=False)
         return caller

@@ -15,6 +15,7 @@ from services.kit.errors import InvalidArgument
 WHOLE_REQUEST = "request"
 
 _NUL = "must not hold the character U+0000"
+_VALIDATE = protovalidate.Validator().validate
 Request = TypeVar("Request", bound=Message)
 
 _VALUE_TYPES: dict[str, Callable[[Any], str | None]] = {
@@ -25,20 +26,31 @@ _VALUE_TYPES: dict[str, Callable[[Any], str | None]] = {
 }
 
 
-def parse(raw: bytes, request_type: type[Request]) -> Request:
-    """Return the request that some bytes hold, checked.
+def parser_of(request_type: type[Request]) -> Callable[[bytes], Request]:
+    """Return what reads requests of a type and checks them.
 
-    Raises:
-        InvalidArgument: They hold none, or one that breaks a rule; names each field and its limit.
+    It raises InvalidArgument where the bytes hold none, or one that breaks a rule; that names each
+    field and its limit.
     """
-    try:
-        request = request_type.FromString(raw)
-    except DecodeError as error:
-        raise InvalidArgument(WHOLE_REQUEST, f"cannot be read: {error}") from error
-    # PostgreSQL takes no NUL in a text. Where the bytes hold no zero, no text of them does.
-    violations = list(_nul_characters(request, "")) if 0 in raw else []
-    check(request, violations)
-    return request
+    read = request_type.FromString
+    holds_value_types = _holds_value_types(request_type.DESCRIPTOR)
+
+    def parse(raw: bytes) -> Request:
+        try:
+            request = read(raw)
+        except DecodeError as error:
+            raise InvalidArgument(WHOLE_REQUEST, f"cannot be read: {error}") from error
+        # PostgreSQL takes no NUL in a text. Where the bytes hold no zero, no text of them does.
+        if holds_value_types or 0 in raw:
+            check(request, list(_nul_characters(request, "")) if 0 in raw else ())
+            return request
+        try:
+            _VALIDATE(request)
+        except protovalidate.ValidationError:
+            check(request)
+        return request
+
+    return parse
 
 
 def check(request: Message, violations: Sequence[tuple[str, str]] = ()) -> None:
@@ -52,7 +64,7 @@ def check(request: Message, violations: Sequence[tuple[str, str]] = ()) -> None:
     """
     violations = list(violations)
     try:
-        protovalidate.validate(request)
+        _VALIDATE(request)
     except protovalidate.ValidationError as error:
         violations += [
             (_field_path(violation.field), _sentence(violation))

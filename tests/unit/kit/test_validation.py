@@ -15,13 +15,13 @@ REQUEST_ID = "0190a0a0-0000-7000-8000-000000000000"
 
 def refused_fields(request: Message) -> list[str]:
     with pytest.raises(InvalidArgument) as caught:
-        validation.parse(request.SerializeToString(), type(request))
+        validation.parser_of(type(request))(request.SerializeToString())
     return [field for field, _ in caught.value.violations]
 
 
 def test_a_good_request_passes() -> None:
     asked = parties_pb2.GetPartyRequest(name=f"parties/{REQUEST_ID}")
-    assert validation.parse(asked.SerializeToString(), type(asked)) == asked
+    assert validation.parser_of(type(asked))(asked.SerializeToString()) == asked
 
 
 def test_a_nul_is_refused_in_any_text() -> None:
@@ -42,7 +42,7 @@ def test_a_nul_is_refused_in_lists_and_maps() -> None:
 def test_bytes_that_are_no_request_are_refused() -> None:
     for raw in (b"\xff\xff\xff", b"\x0a\x03\xed\xa0\x80"):
         with pytest.raises(InvalidArgument) as caught:
-            validation.parse(raw, parties_pb2.GetPartyRequest)
+            validation.parser_of(parties_pb2.GetPartyRequest)(raw)
         assert caught.value.violations[0][0] == "request"
 
 
