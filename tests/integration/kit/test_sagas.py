@@ -310,15 +310,27 @@ async def test_a_saga_that_lost_its_runner_is_taken_up(
     probe: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(saga_runner, "LOOK_EVERY_S", 0.02)
+    looks = 0
+    take_up = SagaRunner._take_up
+
+    async def counted(runner: SagaRunner, *, untouched_for: timedelta) -> None:
+        nonlocal looks
+        await take_up(runner, untouched_for=untouched_for)
+        looks += 1
+
+    async def has_looked_thrice() -> bool:
+        return looks >= 3
+
+    monkeypatch.setattr(SagaRunner, "_take_up", counted)
     async with staged(probe) as stage:
         await probe.database.run(_begin)
-        look = asyncio.create_task(stage.runner.run())
 
         async def is_touched() -> bool:
             return bool(stage.script.log)
 
         monkeypatch.setattr(saga_runner, "ORPHANED_AFTER", timedelta(hours=1))
-        await asyncio.sleep(0.1)  # a few looks at a saga that is still fresh
+        look = asyncio.create_task(stage.runner.run())
+        await until(has_looked_thrice, what="looks at a saga that is still fresh")
         assert not stage.script.log
         monkeypatch.setattr(saga_runner, "ORPHANED_AFTER", timedelta())
         await until(is_touched, what="the orphan's first step")
