@@ -10,6 +10,7 @@ from ironloop.valuation.v1 import valuation_pb2, valuation_pb2_grpc
 from infra.local.client import Actor
 from services.finance.definition import DEFINITION as FINANCE
 from services.kit import wire
+from services.maintenance.definition import DEFINITION as MAINTENANCE
 from services.marketplace.definition import DEFINITION as MARKETPLACE
 from services.settlement.definition import DEFINITION as SETTLEMENT
 from services.valuation.definition import DEFINITION as VALUATION
@@ -23,7 +24,7 @@ HAIRCUTS = {"A": Decimal("0.10"), "B": Decimal("0.15"), "C": Decimal("0.25")}
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def appraised(kafka_world: World) -> AsyncIterator[Lending]:
     """Return a world whose machines are valued by the model, its services linked by Kafka."""
-    await kafka_world.start(SETTLEMENT, MARKETPLACE, VALUATION, FINANCE)
+    await kafka_world.start(SETTLEMENT, MARKETPLACE, MAINTENANCE, VALUATION, FINANCE)
     yield Lending(kafka_world)
 
 

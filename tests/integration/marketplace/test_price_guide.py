@@ -10,6 +10,7 @@ from ironloop.valuation.v1 import valuation_pb2, valuation_pb2_grpc
 
 from infra.local.client import Actor
 from services.kit import wire
+from services.maintenance.definition import DEFINITION as MAINTENANCE
 from services.marketplace.definition import DEFINITION as MARKETPLACE
 from services.valuation.definition import DEFINITION as VALUATION
 from tests.integration.marketplace.market import (
@@ -29,7 +30,7 @@ from tests.support.world import World
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def market(kafka_world: World) -> AsyncIterator[World]:
     """Return a world in which machines are valued by the shipped model."""
-    await kafka_world.start(VALUATION, MARKETPLACE)
+    await kafka_world.start(VALUATION, MARKETPLACE, MAINTENANCE)
     yield kafka_world
 
 

@@ -12,6 +12,7 @@ from ironloop.procurement.v1 import orders_pb2
 from infra.local.client import Actor
 from services.finance.definition import DEFINITION as FINANCE
 from services.kit import wire
+from services.maintenance.definition import DEFINITION as MAINTENANCE
 from services.valuation.definition import DEFINITION as VALUATION
 from tests.integration.finance.lending import Lending, finance
 from tests.integration.marketplace import market
@@ -27,7 +28,7 @@ PUBLISHED = listings_pb2.LISTING_STATE_PUBLISHED
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def market_trade(trade: Trade) -> Trade:
     """Return the world of trade with valuation and finance beside it."""
-    await trade.world.start(VALUATION, FINANCE)
+    await trade.world.start(VALUATION, FINANCE, MAINTENANCE)
     return trade
 
 
