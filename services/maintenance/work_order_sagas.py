@@ -111,13 +111,15 @@ def invoice_legs(saga: Saga) -> list[Leg]:
     Who is its own creditor pays nothing.
     """
     facts = saga.facts
-    owed = [("work", facts["payer"], facts["workshop"], facts["work_fen"], saga.subject)]
+    work, sale = settlement_pb2.TRANSFER_CODE_REPAIR, settlement_pb2.TRANSFER_CODE_UNIT_SALE
+    owed = [("work", facts["payer"], facts["workshop"], facts["work_fen"], work, saga.subject)]
     owed += [
         (
             f"unit/{unit['exchange']}",
             facts["unit_payer"],
             unit["remanufacturer"],
             unit["amount_fen"],
+            sale,
             unit["exchange"],
         )
         for unit in facts["units"]
@@ -128,11 +130,11 @@ def invoice_legs(saga: Saga) -> list[Leg]:
             debit=facts["wallets"][payer],
             credit=facts["wallets"][payee],
             amount_fen=amount_fen,
-            code=settlement_pb2.TRANSFER_CODE_REPAIR,
+            code=code,
             purpose=purpose,
             payer=payer,
         )
-        for leg, payer, payee, amount_fen, purpose in owed
+        for leg, payer, payee, amount_fen, code, purpose in owed
         if payer != payee
     ]
 
