@@ -1,10 +1,22 @@
-"""Lending on the real valuation service's values, and cover that follows them by event."""
+"""Lending on the real services' values: what maintenance hears moves cover, by event to the end."""
 
+import csv
+import hashlib
+import io
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 import pytest_asyncio
-from ironloop.finance.v1 import finance_pb2
+from ironloop.finance.v1 import finance_pb2, watch_pb2
+from ironloop.maintenance.v1 import (
+    faults_pb2,
+    faults_pb2_grpc,
+    meters_pb2,
+    meters_pb2_grpc,
+    telemetry_pb2,
+    telemetry_pb2_grpc,
+)
 from ironloop.valuation.v1 import valuation_pb2, valuation_pb2_grpc
 
 from infra.local.client import Actor
@@ -15,9 +27,11 @@ from services.marketplace.definition import DEFINITION as MARKETPLACE
 from services.settlement.definition import DEFINITION as SETTLEMENT
 from services.valuation.definition import DEFINITION as VALUATION
 from tests.integration.finance.lending import Lending, eventually, fen, finance, rid
+from tests.integration.finance.watching import revaluations, revalued, shortfalls, watch
 from tests.support.refusals import refused
 from tests.support.world import World
 
+CSV = watch_pb2.BORROWING_BASE_FORMAT_CSV
 HAIRCUTS = {"A": Decimal("0.10"), "B": Decimal("0.15"), "C": Decimal("0.25")}
 
 
@@ -126,3 +140,93 @@ async def test_a_lower_value_of_the_funders_puts_a_draw_in_shortfall_until_it_is
     )
     assert await state() == finance_pb2.COLLATERAL_STATE_CURED
     await appraised.draw(dealer, another)
+
+
+async def report(appraised: Lending, owner: Actor, machine: str, hours: str) -> None:
+    """Have a machine report hours and a location, both of now."""
+    now = appraised.world.running["finance"].runtime.clock.now()
+    reading = await owner.stub(meters_pb2_grpc.MeterServiceStub).ReportMeterReading(
+        meters_pb2.ReportMeterReadingRequest(
+            request_id=rid(),
+            machine=machine,
+            hours=wire.decimal(Decimal(hours)),
+            reading_time=wire.instant(now - timedelta(minutes=1)),
+        )
+    )
+    assert reading.state == meters_pb2.METER_READING_STATE_ACCEPTED
+    row = telemetry_pb2.ReadingRow(
+        machine=machine,
+        element=telemetry_pb2.TELEMETRY_ELEMENT_LOCATION,
+        read_at_us=int((now - timedelta(minutes=1)).timestamp()) * 1_000_000,
+        value="28.20",
+        longitude="112.97",
+    )
+    taken = await owner.stub(telemetry_pb2_grpc.TelemetryServiceStub).IngestTelemetry(
+        iter([telemetry_pb2.IngestTelemetryRequest(readings=[row])])
+    )
+    assert taken.accepted == 1, taken
+
+
+async def base_of(
+    viewer: Actor, facility: str, form: watch_pb2.BorrowingBaseFormat.ValueType = CSV
+) -> watch_pb2.BorrowingBase:
+    return await watch(viewer).ExportBorrowingBase(
+        watch_pb2.ExportBorrowingBaseRequest(facility=facility, format=form)
+    )
+
+
+async def test_a_stop_fault_reaches_cover_and_borrowing_base_and_its_mending_cures(
+    appraised: Lending,
+) -> None:
+    funder, dealer = await appraised.funder(fen=2_000_000_00), await appraised.dealer()
+    facility = await appraised.facility(funder, dealer, limit_fen=2_000_000_00)
+    machine = await appraised.machine(dealer)
+    await report(appraised, dealer, machine, "4000")
+    offer = await appraised.accepted(dealer, facility, machine, term_months=36)
+    draw = await appraised.draw(dealer, offer)
+    await revalued(appraised, machine, 1)
+    before = await base_of(dealer, facility.name)
+    [line] = before.lines
+    assert (list(line.reasons), line.eligible) == ([], line.collateral_value)
+    cover = await watch(funder).GetCover(watch_pb2.GetCoverRequest(draw=draw.name))
+    assert len(cover.points) == 37
+
+    async def break_down(spn: int) -> faults_pb2.Fault:
+        operator = appraised.world.operator.stub(faults_pb2_grpc.FaultServiceStub)
+        return await operator.SimulateFault(
+            faults_pb2.SimulateFaultRequest(
+                request_id=rid(),
+                machine=machine,
+                code=faults_pb2.FaultCode(spn=spn, fmi=0),
+                severity=faults_pb2.FAULT_SEVERITY_STOP,
+            )
+        )
+
+    async def state() -> finance_pb2.CollateralState.ValueType:
+        return (await appraised.see(funder, draw.name)).collateral_state
+
+    # Two faults take 0.94 each: an LTV of 0.85 becomes 0.96.
+    faults = [await break_down(110), await break_down(100)]
+    await eventually(state, finance_pb2.COLLATERAL_STATE_SHORTFALL)
+    [short] = await shortfalls(funder, draw.name)
+    assert short.cause.startswith("STOP fault: SPN 1")
+    down = await base_of(funder, facility.name)
+    [line] = down.lines
+    assert list(line.reasons) == [watch_pb2.INELIGIBLE_REASON_DOWN_UNIT]
+    assert line.why == "2 open STOP faults"
+    assert fen(down.availability) == -fen(down.outstanding)
+    assert hashlib.sha256(down.content).hexdigest() == down.sha256
+    [row] = csv.DictReader(io.StringIO(down.content.decode()))
+    assert (row["machine"], row["reasons"], row["eligible"]) == (machine, "DOWN_UNIT", "0.00")
+    binary = await base_of(funder, facility.name, watch_pb2.BORROWING_BASE_FORMAT_PARQUET)
+    assert binary.content.startswith(b"PAR1")
+
+    for fault in faults:
+        await dealer.stub(faults_pb2_grpc.FaultServiceStub).ClearFault(
+            faults_pb2.ClearFaultRequest(request_id=rid(), name=fault.name)
+        )
+    await eventually(state, finance_pb2.COLLATERAL_STATE_CURED)
+    [cured] = await shortfalls(funder, draw.name)
+    assert cured.state == watch_pb2.SHORTFALL_STATE_CURED
+    assert len(await revaluations(appraised, machine)) <= 5
+    assert list((await base_of(funder, facility.name)).lines[0].reasons) == []
