@@ -125,7 +125,6 @@ async def get_usage(
 async def _readings(connection: Connection, lease: Lease, *, end: date) -> Readings:
     machine, start = lease.terms.machine, lease.started_on
     return readings_of(
-        start,
         delivery=await lease_store.find_delivery(connection, lease.id),
         first=await meter_store.find_first(connection, machine, start=start),
         last=await meter_store.find_last(connection, machine, start=start, end=end),

@@ -12,6 +12,7 @@ from services.leasing.papers import TermUse
 from services.leasing.terms import LeaseTerms
 
 HOURS_PLACES = 2
+HOURS_PER_DAY = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,7 @@ class Readings:
     """What use is counted from, and the last accepted reading; None where nothing was accepted.
 
     Attributes:
-        first: The accepted reading of the first day, else the hours read at delivery, else the
-            first accepted reading after it.
+        first: The hours read at delivery, else the first accepted reading after it.
     """
 
     first: Reading | None
@@ -47,17 +47,25 @@ class Usage:
 
 
 def readings_of(
-    start_on: date, *, delivery: Reading | None, first: Reading | None, last: Reading | None
+    *, delivery: Reading | None, first: Reading | None, last: Reading | None
 ) -> Readings:
-    """Choose what use is counted from.
+    """Choose what use is counted from: the hours at delivery, which both sides know.
+
+    Accepted hours count a machine's life over all its meters. Where those at delivery cannot lead
+    to them, because an earlier meter was replaced, use is counted from the first accepted reading.
 
     Args:
         first, last: The first and the last accepted reading of the lease's time.
     """
     if first is None or last is None:
         return Readings(delivery, None)
-    is_of_first_day = first.reported_on == start_on
-    return Readings(first if is_of_first_day or delivery is None else delivery, last)
+    return Readings(delivery if delivery and _leads_to(delivery, first) else first, last)
+
+
+def _leads_to(earlier: Reading, later: Reading) -> bool:
+    """Whether a meter can have gone from one reading to the other: 24 hours a day and one."""
+    days = (later.reported_on - earlier.reported_on).days
+    return earlier.hours <= later.hours <= earlier.hours + HOURS_PER_DAY * days + 1
 
 
 def usage_of(terms: LeaseTerms, readings: Readings, *, start_on: date) -> Usage:

@@ -235,7 +235,8 @@ class Fleet:
 
     async def fund(self, party: Actor, amount_fen: int) -> None:
         """Put money from the bank into a party's wallet."""
-        await money.fund(self.world, party.party, amount_fen)
+        if amount_fen:
+            await money.fund(self.world, party.party, amount_fen)
 
     async def balance(self, party: Actor) -> int:
         """Return what a party's wallet holds, in fen."""

@@ -302,18 +302,21 @@ async def test_usage_is_reported_and_excess_computed(fleet: Fleet) -> None:
             )
         )
 
-    with refused("HOURS_BELOW_LAST"):
-        await report("100.49")
-    with refused("HOURS_IMPLAUSIBLE"):
-        await report("101.51")
     with refused("INVALID_FIELD"):
         await report("100.505")
-    assert Decimal((await report("101.5")).hours_used.value) == 1
+    accepted = await report("101.5")
+    assert accepted.meter_reading_state == pb.USAGE_READING_STATE_ACCEPTED
+    assert Decimal(accepted.hours_used.value) == 1
+    held_back = await report("50")
+    assert held_back.meter_reading_state == pb.USAGE_READING_STATE_QUARANTINED
+    assert Decimal(held_back.hours_used.value) == 1
     await fleet.world.advance_to(start + timedelta(days=10))
     usage = await report("200.5")
     assert Decimal(usage.hours_allowed.value) == Decimal("54.79")
     assert Decimal(usage.excess_hours.value) == Decimal("45.21")
     assert fen(usage.excess_charge) == 384_285
+    usage.ClearField("meter_reading")
+    usage.ClearField("meter_reading_state")
     assert await leases(fleet.lessor).GetUsage(pb.GetUsageRequest(name=lease.name)) == usage
     with refused("INVALID_FIELD"):
         await stub.ReportUsage(
@@ -321,7 +324,7 @@ async def test_usage_is_reported_and_excess_computed(fleet: Fleet) -> None:
                 request_id=request_id(),
                 name=lease.name,
                 hours_meter=wire.decimal(Decimal(2500)),
-                report_date=wire.date(start),
+                report_date=wire.date(start - timedelta(days=1)),
             )
         )
 

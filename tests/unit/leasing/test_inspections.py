@@ -1,5 +1,6 @@
 """Inspection of a return: what a finding needs, and how the deposit meets the charges."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -26,16 +27,7 @@ PHOTO = Document("https://files.example/1.jpg", "ab" * 32, "image/jpeg")
 
 
 def line(**changes: Any) -> DamageLine:
-    return DamageLine(
-        **{
-            "part": "boom",
-            "description": "bent",
-            "fair_wear": False,
-            "charge_fen": 100,
-            "evidence": (PHOTO,),
-        }
-        | changes
-    )
+    return replace(DamageLine("boom", "bent", False, 100, (PHOTO,)), **changes)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Hours of use against the allowance (WE-19)."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -43,7 +44,6 @@ def test_the_allowance_is_by_year_then_by_day(start: date, on: date, hours: str)
 
 def test_use_is_counted_from_the_delivery_to_the_last_accepted_reading() -> None:
     readings = readings_of(
-        START,
         delivery=DELIVERY,
         first=Reading(date(2025, 7, 20), Decimal("180.00")),
         last=A_YEAR_ON,
@@ -53,19 +53,24 @@ def test_use_is_counted_from_the_delivery_to_the_last_accepted_reading() -> None
     assert (usage.used, usage.excess) == (Decimal("2310.50"), Decimal("310.50"))
 
 
-def test_an_accepted_reading_of_the_first_day_goes_before_the_one_at_delivery() -> None:
-    accepted = Reading(START, Decimal("101.00"))
-    assert readings_of(START, delivery=DELIVERY, first=accepted, last=accepted).first == accepted
+@pytest.mark.parametrize("hours", ["99.99", "606.01", "5180.00"])
+def test_where_another_meter_was_read_at_delivery_use_is_counted_from_the_first_accepted(
+    hours: str,
+) -> None:
+    first = Reading(date(2025, 7, 22), Decimal(hours))  # 21 days on: 505 h at most
+    last = replace(first, reported_on=date(2026, 7, 1), hours=first.hours + 100)
+    readings = readings_of(delivery=DELIVERY, first=first, last=last)
+    assert usage_of(TERMS, readings, start_on=START).used == 100
 
 
 def test_without_hours_at_delivery_use_is_counted_from_the_first_accepted_reading() -> None:
     first = Reading(date(2025, 7, 20), Decimal("180.00"))
-    readings = readings_of(START, delivery=None, first=first, last=A_YEAR_ON)
+    readings = readings_of(delivery=None, first=first, last=A_YEAR_ON)
     assert usage_of(TERMS, readings, start_on=START).used == Decimal("2230.50")
 
 
 def test_what_was_never_accepted_is_never_charged() -> None:
-    readings = readings_of(START, delivery=DELIVERY, first=None, last=None)
+    readings = readings_of(delivery=DELIVERY, first=None, last=None)
     assert usage_of(TERMS, readings, start_on=START).charge_fen == 0
     use = term_use(
         TERMS, readings, start_on=START, matures_on=date(2026, 7, 1), ended_on=date(2026, 7, 9)
@@ -77,7 +82,7 @@ def test_we_19_days_beyond_the_term_are_covered_by_no_payment() -> None:
     late = Reading(date(2026, 7, 15), Decimal("2410.50"))
     use = term_use(
         TERMS,
-        readings_of(START, delivery=DELIVERY, first=late, last=late),
+        readings_of(delivery=DELIVERY, first=late, last=late),
         start_on=START,
         matures_on=date(2026, 7, 1),
         ended_on=date(2026, 7, 20),
