@@ -101,6 +101,7 @@ async def test_a_verified_service_is_what_brings_a_plan_up_to_date(shop: Shop) -
     assert item.times_done == 1
     # Done at 1.204 of its interval: (2 - 1.204) / 0.9 of a service.
     assert (await read(shop, plan)).compliance.value == "88.44"
+    await shop.world.advance_days(11)
     await shop.read_meter(machine, "1550")
     await served(shop, machine, "OIL")
     assert (await read(shop, plan)).compliance.value == "94.22"

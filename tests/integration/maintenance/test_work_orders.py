@@ -3,6 +3,7 @@
 import asyncio
 
 import grpc
+from ironloop.maintenance.v1 import faults_pb2
 from ironloop.maintenance.v1 import maintenance_events_pb2 as events
 from ironloop.maintenance.v1 import work_orders_pb2 as pb
 from ironloop.marketplace.v1 import machines_pb2
@@ -235,3 +236,60 @@ async def _until_answered(call: object, request: object) -> pb.WorkOrder:
                 if error.code() is not grpc.StatusCode.ABORTED:
                     raise
             await asyncio.sleep(0.05)
+
+
+async def test_an_order_sees_to_its_faults_and_clears_them_once_it_is_completed(
+    shop: Shop,
+) -> None:
+    machine = await shop.machine()
+    fault = await shop.fault(machine)
+    assert (await shop.health(machine)).open_stop_faults == 1
+    order = await shop.started(machine, faults=[fault.name])
+    assert await shop.fault_state(fault.name) == faults_pb2.FAULT_STATE_WORK_ORDERED
+    with refused("FAULT_NOT_OPEN"):
+        await shop.draft(machine, faults=[fault.name])
+    await shop.complete(order.name)
+    assert await shop.fault_state(fault.name) == faults_pb2.FAULT_STATE_CLEARED
+    assert (await shop.health(machine)).open_stop_faults == 0
+    (cleared,) = await shop.events(events.FaultCleared, machine)
+    (completed,) = await shop.events(events.WorkOrderCompleted, machine)
+    assert (cleared.cleared_by, list(completed.faults)) == (shop.technician.subject, [fault.name])
+    sequences = await shop.sequences(machine)
+    assert sequences == list(range(1, len(sequences) + 1))
+
+
+async def test_a_cancelled_order_lets_go_of_its_faults(shop: Shop) -> None:
+    machine = await shop.machine()
+    fault = await shop.fault(machine)
+    order = await shop.opened(machine, faults=[fault.name])
+    await orders(shop.owner).CancelWorkOrder(
+        pb.CancelWorkOrderRequest(request_id=request_id(), name=order.name, reason="Sold")
+    )
+    assert await shop.fault_state(fault.name) == faults_pb2.FAULT_STATE_ACKNOWLEDGED
+    assert (await shop.opened(machine, faults=[fault.name])).state == pb.WORK_ORDER_STATE_OPEN
+
+
+async def test_of_two_orders_for_one_fault_the_first_to_open_sees_to_it(shop: Shop) -> None:
+    machine = await shop.machine()
+    fault = await shop.fault(machine)
+    first, second = [await shop.draft(machine, faults=[fault.name]) for _ in range(2)]
+    opening = orders(shop.owner).OpenWorkOrder
+    await opening(pb.OpenWorkOrderRequest(request_id=request_id(), name=first.name))
+    with refused("FAULT_NOT_OPEN"):
+        await opening(pb.OpenWorkOrderRequest(request_id=request_id(), name=second.name))
+    elsewhere = await shop.fault(await shop.machine())
+    with refused("FAULT_OF_ANOTHER_MACHINE"):
+        await shop.draft(machine, faults=[elsewhere.name])
+
+
+async def test_a_technicians_hours_are_a_reading_and_must_be_plausible(shop: Shop) -> None:
+    machine = await shop.machine()
+    await shop.read_meter(machine, "1000")
+    order = await shop.started(machine)
+    for hours in ("999.99", "2500"):
+        with refused("HOURS_IMPLAUSIBLE"):
+            await shop.complete(order.name, hours=number(hours))
+    done = await shop.complete(order.name, hours=number("1004.5"))
+    assert done.hours.value == "1004.50"
+    told = (await shop.events(events.MeterReadingAccepted, machine))[-1]
+    assert (told.hours.value, told.reference) == ("1004.50", order.name)

@@ -7,12 +7,17 @@ from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
+import grpc
 from google.protobuf.message import Message
 from google.type import decimal_pb2
 from ironloop.maintenance.v1 import (
     exchanges_pb2_grpc,
+    faults_pb2,
+    faults_pb2_grpc,
     health_pb2,
     health_pb2_grpc,
+    meters_pb2,
+    meters_pb2_grpc,
     plans_pb2_grpc,
     work_orders_pb2_grpc,
 )
@@ -22,9 +27,6 @@ from ironloop.settlement.v1 import settlement_pb2
 
 from infra.local.client import Actor
 from services.kit import wire
-from services.kit.principals import service_principal
-from services.maintenance import machine_clients, meter_handlers, meter_store
-from services.maintenance.meter_model import MeterKind, ReadingState
 from tests.support import money
 from tests.support.world import World
 
@@ -123,27 +125,39 @@ class Shop:
 
     async def read_meter(self, machine: str, hours: str) -> None:
         """Have a reading of a machine's hour meter accepted, far enough after the last one."""
-        runtime = self.world.running["maintenance"].runtime
-        machine_id = uuid_of(machine)
-        await machine_clients.ensure_known(runtime, machine_id)
-        async with runtime.database.read() as connection:
-            meter = await meter_store.find_meter(connection, machine_id, MeterKind.HOURS)
-        at = runtime.clock.now() - timedelta(days=60)
-        if meter is not None:
-            rise_hours = int(Decimal(hours) - meter.life)
-            at = meter.read_at + timedelta(hours=max(1, rise_hours))
-        reading = await runtime.database.run(
-            lambda tx: meter_handlers.report(
-                tx,
-                machine_id,
-                MeterKind.HOURS,
-                figure=Decimal(hours),
-                read_at=at,
-                reference="",
-                viewer=service_principal("maintenance"),
+        stub = self.world.service("leasing").stub(meters_pb2_grpc.MeterServiceStub)
+        at = self.world.running["maintenance"].runtime.clock.now() - timedelta(days=60)
+        last = await self._last_reading(machine)
+        if last is not None:
+            rise_hours = int(Decimal(hours) - Decimal(last.hours.value))
+            at = wire.to_instant(last.reading_time, field="reading_time")
+            at += timedelta(hours=max(1, rise_hours))
+        reading = await stub.ReportMeterReading(
+            meters_pb2.ReportMeterReadingRequest(
+                request_id=request_id(),
+                machine=machine,
+                hours=number(hours),
+                reading_time=wire.instant(at),
             )
         )
-        assert reading.state is ReadingState.ACCEPTED
+        assert reading.state == meters_pb2.METER_READING_STATE_ACCEPTED
+
+    async def fault(self, machine: str, *, spn: int = 100) -> faults_pb2.Fault:
+        """Have a machine report a STOP fault."""
+        stub = self.world.operator.stub(faults_pb2_grpc.FaultServiceStub)
+        return await stub.SimulateFault(
+            faults_pb2.SimulateFaultRequest(
+                request_id=request_id(),
+                machine=machine,
+                code=faults_pb2.FaultCode(spn=spn, fmi=1, source_address=0),
+                severity=faults_pb2.FAULT_SEVERITY_STOP,
+            )
+        )
+
+    async def fault_state(self, fault: str) -> faults_pb2.FaultState.ValueType:
+        """Return where a fault stands."""
+        stub = self.owner.stub(faults_pb2_grpc.FaultServiceStub)
+        return (await stub.GetFault(faults_pb2.GetFaultRequest(name=fault))).state
 
     async def draft(self, machine: str, **values: Any) -> pb.WorkOrder:
         """Draft a corrective order of the owner's."""
@@ -252,6 +266,16 @@ class Shop:
             settlement_pb2.ListAccountsRequest(owner=party, kind=settlement_pb2.ACCOUNT_KIND_WALLET)
         )
         return sum(wire.fen(account.balance, field="balance") for account in accounts.accounts)
+
+    async def _last_reading(self, machine: str) -> meters_pb2.MeterReading | None:
+        stub = self.owner.stub(meters_pb2_grpc.MeterServiceStub)
+        request = meters_pb2.ListMeterReadingsRequest(machine=machine, page_size=1)
+        try:
+            return next(iter((await stub.ListMeterReadings(request)).readings), None)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.NOT_FOUND:  # maintenance has not heard of it
+                raise
+        return None
 
     def hours_ago(self, hours: int) -> Any:
         """Return an instant some hours ago, domain time."""
