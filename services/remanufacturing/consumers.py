@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf.message import Message
-from ironloop.maintenance.v1 import faults_pb2, maintenance_events_pb2
+from ironloop.maintenance.v1 import faults_pb2, maintenance_events_pb2, work_orders_pb2
 from ironloop.marketplace.v1 import components_pb2, machines_pb2, marketplace_events_pb2
 
 from services.kit import wire
@@ -115,6 +115,36 @@ async def note_fault_cleared(tx: Transaction, event: upkeep.FaultCleared) -> Non
         )
 
 
+async def note_work(tx: Transaction, event: upkeep.WorkOrderCompleted) -> None:
+    """Note finished work: what was done and what went in; who paid how much is the owner's."""
+    public: dict[str, Any] = {
+        "workClass": wire.enum_name(
+            work_orders_pb2.WorkClass, event.work_class, prefix="WORK_CLASS_"
+        ),
+        "downtimeHours": event.downtime_hours.value,
+        "parts": [
+            {"partNumber": part.part_number, "quantity": part.quantity.value}
+            for part in event.parts
+        ],
+        "units": [fitted.unit for fitted in event.components],
+        "faults": list(event.faults),
+        "planItems": list(event.plan_items),
+    }
+    if event.HasField("hours"):
+        public["hours"] = event.hours.value
+    await passport_handlers.append(
+        tx,
+        event.machine,
+        "WORK_COMPLETED",
+        public=public,
+        private={
+            "workOrder": event.work_order,
+            "labourHours": event.labour_hours.value,
+            "totalFen": wire.fen(event.cost.total, field="cost.total"),
+        },
+    )
+
+
 def _fault(event: upkeep.FaultRaised) -> dict[str, Any]:
     code: dict[str, Any] = {"fault": event.fault}
     if event.oem_code:
@@ -132,4 +162,5 @@ CONSUMES: Mapping[type[Message], EventHandler] = {
     market.ComponentRecorded: note_component,
     upkeep.FaultRaised: note_fault,
     upkeep.FaultCleared: note_fault_cleared,
+    upkeep.WorkOrderCompleted: note_work,
 }

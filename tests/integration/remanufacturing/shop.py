@@ -35,6 +35,7 @@ from tests.support.world import World
 
 WITHIN_S = 30.0
 POLL_S = 0.01
+DRAIN_S = 0.05  # a call whose saga is held will not end by being waited for
 YUAN = 100
 DEPOSIT = 45_000 * YUAN
 PRICE = 118_000 * YUAN
