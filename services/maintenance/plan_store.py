@@ -1,7 +1,7 @@
 """SQL of plan templates and service plans.
 
 A template is seen by its owner, the platform's by everyone. A plan is seen by who owns or has its
-machine and by a workshop that has done work of it.
+machine, also while that is in the shop for them, and by a workshop that has done work of it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +30,8 @@ _PLAN = """
 """
 _SEEN = """
     ($2 or m.title_holder = $3 or m.custodian = $3
-     or exists (select from work_order w where w.plan_id = p.id and w.workshop = $3))
+     or exists (select from work_order w where w.machine_id = p.machine_id
+                and ((w.plan_id = p.id and w.workshop = $3) or (w.in_shop and w.payer = $3))))
 """
 
 

@@ -1,14 +1,19 @@
 """Work orders from a draft to their end, through real marketplace and settlement."""
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 
 import grpc
+import pytest
 from ironloop.maintenance.v1 import faults_pb2
 from ironloop.maintenance.v1 import maintenance_events_pb2 as events
 from ironloop.maintenance.v1 import work_orders_pb2 as pb
-from ironloop.marketplace.v1 import machines_pb2
+from ironloop.marketplace.v1 import machines_pb2, machines_pb2_grpc
 
+from infra.local.client import Actor
 from services.kit import wire
+from services.kit.ids import name, new_id
 from tests.integration.maintenance.workshop import Shop, number, orders, part, request_id
 from tests.support import money
 from tests.support.refusals import refused
@@ -204,13 +209,13 @@ async def test_an_order_is_not_found_by_a_stranger(shop: Shop) -> None:
 
 
 async def test_each_side_has_its_own_commands(shop: Shop) -> None:
-    name = (await shop.draft(await shop.machine())).name
-    opening = pb.OpenWorkOrderRequest(request_id=request_id(), name=name)
+    order = (await shop.draft(await shop.machine())).name
+    opening = pb.OpenWorkOrderRequest(request_id=request_id(), name=order)
     with refused("NOT_A_PARTY_TO_THIS"):
         await orders(shop.technician).OpenWorkOrder(opening)
     await orders(shop.owner).OpenWorkOrder(opening)
     with refused("PERMISSION_DENIED"):  # the owner is no technician
-        await shop.start_as(shop.owner, name)
+        await shop.start_as(shop.owner, order)
 
 
 async def test_only_the_technician_who_has_an_order_begins_it(shop: Shop) -> None:
@@ -293,3 +298,64 @@ async def test_a_technicians_hours_are_a_reading_and_must_be_plausible(shop: Sho
     assert done.hours.value == "1004.50"
     told = (await shop.events(events.MeterReadingAccepted, machine))[-1]
     assert (told.hours.value, told.reference) == ("1004.50", order.name)
+
+
+async def leased(shop: Shop) -> tuple[str, str, Actor]:
+    """Return a machine out on lease, the lease, and its lessee."""
+    machine, lease = await shop.machine(), name("leases", new_id())
+    lessee = await shop.world.party("LESSEE")
+    stub = shop.world.service("leasing").stub(machines_pb2_grpc.MachineServiceStub)
+    tomorrow = shop.world.running["marketplace"].runtime.clock.now() + timedelta(days=1)
+    await stub.ReserveMachine(
+        machines_pb2.ReserveMachineRequest(
+            request_id=request_id(),
+            name=machine,
+            reference=lease,
+            party=lessee.party,
+            expire_time=wire.instant(tomorrow),
+        )
+    )
+    await hand_over(shop, machine, lease, machines_pb2.CUSTODY_ON_LEASE, lessee.party)
+    return machine, lease, lessee
+
+
+async def hand_over(
+    shop: Shop,
+    machine: str,
+    reference: str,
+    custody: machines_pb2.Custody.ValueType,
+    custodian: str,
+) -> None:
+    """Hand a machine over as leasing does."""
+    stub = shop.world.service("leasing").stub(machines_pb2_grpc.MachineServiceStub)
+    await stub.HandOverMachine(
+        machines_pb2.HandOverMachineRequest(
+            request_id=request_id(),
+            name=machine,
+            custody=custody,
+            custodian=custodian,
+            reference=reference,
+        )
+    )
+
+
+@pytest.mark.parametrize("ends_meanwhile", [False, True])
+async def test_a_leased_machine_goes_back_under_its_lease_if_that_still_runs(
+    shop: Shop, ends_meanwhile: bool
+) -> None:
+    machine, lease, lessee = await leased(shop)
+    tenant = replace(shop, owner=lessee)
+    order = await tenant.started(machine, work_place=pb.WORK_PLACE_SHOP)
+    held = await shop.look_up(machine)
+    assert (held.custody, held.lease) == (machines_pb2.CUSTODY_IN_SHOP, lease)
+    if ends_meanwhile:
+        await hand_over(shop, machine, lease, machines_pb2.CUSTODY_AVAILABLE, shop.owner.party)
+    await shop.complete(order.name)
+    await tenant.verify(order.name)
+    held = await shop.look_up(machine)
+    expected = (
+        (machines_pb2.CUSTODY_AVAILABLE, shop.owner.party, "")
+        if ends_meanwhile
+        else (machines_pb2.CUSTODY_ON_LEASE, lessee.party, lease)
+    )
+    assert (held.custody, held.custodian, held.lease) == expected
