@@ -1,5 +1,8 @@
 """The maintenance service as data."""
 
+from collections.abc import Callable, Coroutine
+from typing import Any
+
 import grpc
 from ironloop.maintenance.v1 import (
     exchanges_pb2,
@@ -21,6 +24,7 @@ from ironloop.maintenance.v1 import maintenance_events_pb2 as events
 
 from services.kit.runtime import Runtime
 from services.kit.service import Room, ServiceDefinition
+from services.kit.tokens import Authenticator, PublishedKeys
 from services.maintenance import (
     announcer,
     machine_consumers,
@@ -28,10 +32,13 @@ from services.maintenance import (
     telemetry_months,
     work_consumers,
 )
+from services.maintenance.asgi_server import AsgiServer
 from services.maintenance.exchange_rpc import ExchangeRpc
 from services.maintenance.exchange_sagas import EXCHANGE_SAGAS
 from services.maintenance.fault_rpc import FaultRpc
+from services.maintenance.fleet_app import FleetApp
 from services.maintenance.fleet_desk import FleetDesk
+from services.maintenance.fleet_poller import FleetPoller
 from services.maintenance.health_rpc import HealthRpc
 from services.maintenance.meter_rpc import MeterRpc
 from services.maintenance.plan_rpc import PlanRpc
@@ -62,7 +69,23 @@ async def assemble(runtime: Runtime) -> Room:
         exchanges_pb2_grpc.add_ExchangeServiceServicer_to_server(ExchangeRpc(runtime), server)
         health_pb2_grpc.add_HealthServiceServicer_to_server(HealthRpc(runtime), server)
 
-    return Room(register)
+    pollers = [FleetPoller(runtime, desk, source) for source in settings.sources]
+    background = [poller.run for poller in pollers]
+    if settings.fleet_listen:
+        background.append(await _serve_fleets(runtime, settings))
+    return Room(register, background=background)
+
+
+async def _serve_fleets(
+    runtime: Runtime, settings: MaintenanceSettings
+) -> Callable[[], Coroutine[Any, Any, None]]:
+    """Bind the address of fleet pages, and return the work that serves them."""
+    authenticator = Authenticator(
+        PublishedKeys(settings.jwks_url), issuer=settings.issuer, audience=settings.audience
+    )
+    server = AsgiServer(FleetApp(runtime, authenticator, url=settings.fleet_url))
+    await server.listen(settings.fleet_listen)
+    return server.run
 
 
 DEFINITION = ServiceDefinition(

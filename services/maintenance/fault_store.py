@@ -146,6 +146,43 @@ async def list_faults(
     return [_fault(row) for row in rows]
 
 
+async def list_open(connection: Connection, machine_ids: Sequence[UUID]) -> list[Fault]:
+    """Return the open faults of some machines, by machine and age."""
+    rows = await connection.fetch(
+        f"""
+        select {_COLUMNS} from fault
+        where machine_id = any ($1::uuid[]) and state <> 'CLEARED' order by machine_id, id
+        """,
+        machine_ids,
+    )
+    return [_fault(row) for row in rows]
+
+
+async def list_span(
+    connection: Connection,
+    machine_id: UUID,
+    *,
+    since: datetime,
+    until: datetime,
+    offset: int,
+    limit: int,
+) -> list[Fault]:
+    """Return some of a machine's faults last reported in a span of time, the oldest first."""
+    rows = await connection.fetch(
+        f"""
+        select {_COLUMNS} from fault
+        where machine_id = $1 and last_report_time >= $2 and last_report_time < $3
+        order by last_report_time, id offset $4 limit $5
+        """,
+        machine_id,
+        since,
+        until,
+        offset,
+        limit,
+    )
+    return [_fault(row) for row in rows]
+
+
 async def save_faults(connection: Connection, faults: Sequence[Fault]) -> None:
     """Write faults, new ones too."""
     await connection.executemany(

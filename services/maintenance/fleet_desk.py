@@ -136,7 +136,7 @@ class FleetDesk:
 
     def _may_refresh(self, party: str) -> bool:
         now_s = time.monotonic()
-        if now_s - self._refreshed_at_s.get(party, float("-inf")) < REFRESHED_EVERY_S:
+        if now_s - self._refreshed_at_s.get(party, -REFRESHED_EVERY_S) < REFRESHED_EVERY_S:
             return False
         self._refreshed_at_s[party] = now_s
         return True

@@ -28,10 +28,33 @@ class ResumePoint:
 _COLUMNS = "name, next_time, next_href, pages, failures, last_error, finish_time"
 
 
-async def find_point(connection: Connection, name: str) -> ResumePoint | None:
-    """Return where an endpoint's walk stands."""
-    row = await connection.fetchrow(f"select {_COLUMNS} from fleet_source where name = $1", name)
+async def claim_point(
+    connection: Connection, name: str, *, now: datetime, until: datetime
+) -> ResumePoint | None:
+    """Return where an endpoint's walk stands if it is due, and keep others off it until `until`."""
+    await connection.execute(
+        "insert into fleet_source (name, next_time) values ($1, $2) on conflict do nothing",
+        name,
+        now,
+    )
+    row = await connection.fetchrow(
+        f"""
+        update fleet_source set next_time = $3 where name = $1 and next_time <= $2
+        returning {_COLUMNS}
+        """,
+        name,
+        now,
+        until,
+    )
     return None if row is None else ResumePoint(*row)
+
+
+async def next_time(connection: Connection, name: str) -> datetime | None:
+    """Return when an endpoint's walk goes on."""
+    moment: datetime | None = await connection.fetchval(
+        "select next_time from fleet_source where name = $1", name
+    )
+    return moment
 
 
 async def list_points(connection: Connection) -> dict[str, ResumePoint]:

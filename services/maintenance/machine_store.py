@@ -105,22 +105,35 @@ async def find_by_numbers(
     return [(row["asked_number"], _machine(row)) for row in rows]
 
 
-async def list_seen(
-    connection: Connection, *, viewer: Principal, after: UUID | None, limit: int
+async def list_page(
+    connection: Connection, *, viewer: Principal, offset: int, limit: int
 ) -> list[MonitoredMachine]:
-    """Return the machines that the viewer owns or has, by id, after one."""
+    """Return some of the machines that the viewer owns or has, by id.
+
+    The standard pages by number, so earlier pages are counted over again: they are index rows.
+    """
     rows = await connection.fetch(
         f"""
         select {_COLUMNS} from monitored_machine
-        where ($1 or title_holder = $2 or custodian = $2) and ($3::uuid is null or id > $3)
-        order by id limit $4
+        where $1 or title_holder = $2 or custodian = $2
+        order by id offset $3 limit $4
         """,
         viewer.sees_all,
         viewer.party or None,
-        after,
+        offset,
         limit,
     )
     return [_machine(row) for row in rows]
+
+
+async def count_seen(connection: Connection, *, viewer: Principal) -> int:
+    """Return how many machines the viewer owns or has."""
+    count: int = await connection.fetchval(
+        "select count(*) from monitored_machine where $1 or title_holder = $2 or custodian = $2",
+        viewer.sees_all,
+        viewer.party or None,
+    )
+    return count
 
 
 async def save_copy(connection: Connection, machine: MonitoredMachine) -> None:

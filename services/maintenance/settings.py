@@ -1,9 +1,9 @@
 """Settings of the maintenance service."""
 
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, Field, SecretStr, field_validator
+from pydantic import BaseModel, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from services.kit.settings import ServiceSettings
@@ -54,10 +54,16 @@ class MaintenanceSettings(ServiceSettings):
         default="", description="that address as clients see it; empty: as they ask for it"
     )
 
-    @field_validator("sources")
-    @classmethod
-    def _names_differ(cls, sources: list[FleetSource]) -> list[FleetSource]:
-        names = [source.name for source in sources]
+    @model_validator(mode="after")
+    def _sources_fit(self) -> Self:
+        names = [source.name for source in self.sources]
         if len(set(names)) != len(names):
             raise ValueError("two sources have the same name")
-        return sources
+        for source in self.sources:
+            needs_token = source.auth in {"client_credentials", "password"}
+            if needs_token and not source.token_url:
+                raise ValueError(f"{source.name}: token_url is needed for {source.auth}")
+            for url in (source.base_url, source.token_url):
+                if self.environment != "local" and url and not url.startswith("https://"):
+                    raise ValueError(f"{source.name}: {url} is not encrypted")
+        return self

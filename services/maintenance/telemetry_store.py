@@ -115,22 +115,37 @@ async def list_readings(
     return [_row(row) for row in rows]
 
 
+async def list_span(
+    connection: Connection,
+    machine_id: UUID,
+    element: int,
+    *,
+    since: datetime,
+    until: datetime,
+    offset: int,
+    limit: int,
+) -> list[TelemetryRow]:
+    """Return some of the readings of an element in a span of time, the oldest first."""
+    rows = await connection.fetch(
+        f"""
+        select {_COLUMNS} from telemetry
+        where machine_id = $1 and element = $2 and read_at >= $3 and read_at < $4
+        order by read_at, label offset $5 limit $6
+        """,
+        machine_id,
+        element,
+        since,
+        until,
+        offset,
+        limit,
+    )
+    return [_row(row) for row in rows]
+
+
 async def make_partition(connection: Connection, month: date) -> bool:
     """Make a month's partition; False where it exists."""
     made: bool = await connection.fetchval("select make_telemetry_partition($1)", month)
     return made
-
-
-async def list_months(connection: Connection) -> list[date]:
-    """Return the first day of each month that has a partition."""
-    rows = await connection.fetch(
-        """
-        select to_date(right(child.relname, 6), 'YYYYMM') as month
-        from pg_inherits i join pg_class child on child.oid = i.inhrelid
-        where i.inhparent = 'telemetry'::regclass and child.relkind = 'r'
-        """
-    )
-    return [row["month"] for row in rows]
 
 
 def _row(row: Row) -> TelemetryRow:

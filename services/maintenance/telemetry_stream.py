@@ -49,6 +49,7 @@ class TelemetryStream:
         self._viewer = viewer
         self._machines: dict[str, UUID | None] = {}
         self._asked = 0
+        self._refreshed = False
         self._rows: list[TelemetryRow] = []
         self._faults: list[FaultReport | ControllerReport] = []
         self._totals = Totals()
@@ -134,6 +135,10 @@ class TelemetryStream:
         if set(ids.values()) - seen and self._asked:
             seen = await self._find_ids(set(ids.values()))
         by_number = await self._find_numbers(set(numbers.values()))
+        if set(numbers.values()) - by_number.keys() and self._viewer.party and not self._refreshed:
+            self._refreshed = True
+            await machine_clients.refresh_fleet(self._runtime, self._viewer.party)
+            by_number = await self._find_numbers(set(numbers.values()))
         for ref in new:
             if ref in ids:
                 self._machines[ref] = ids[ref] if ids[ref] in seen else None

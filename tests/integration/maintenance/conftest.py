@@ -5,6 +5,7 @@ import pytest_asyncio
 from services.maintenance.definition import DEFINITION as MAINTENANCE
 from services.marketplace.definition import DEFINITION as MARKETPLACE
 from services.settlement.definition import DEFINITION as SETTLEMENT
+from tests.integration.maintenance.field import Field
 from tests.integration.maintenance.workshop import Shop
 from tests.support.world import World
 
@@ -20,3 +21,16 @@ async def shop_world(world: World) -> World:
 async def shop(shop_world: World) -> Shop:
     """Return a new owner and workshop in the module's world."""
     return await Shop.open(shop_world)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def field_world(world: World) -> World:
+    """Return the module's world with what telemetry needs."""
+    await world.start(MARKETPLACE, MAINTENANCE)
+    return world
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def field(field_world: World) -> Field:
+    """Return a new owner with machines in the field."""
+    return await Field.open(field_world)
