@@ -22,6 +22,7 @@ from services.kit.ids import name, new_id
 from services.kit.principals import enter, service_principal
 from services.leasing import consumers
 from services.leasing.definition import DEFINITION as LEASING
+from services.maintenance.definition import DEFINITION as MAINTENANCE
 from services.marketplace.definition import DEFINITION as MARKETPLACE
 from services.settlement.definition import DEFINITION as SETTLEMENT
 from tests.integration.finance.valuer import Valuer, open_valuer
@@ -34,7 +35,6 @@ from tests.integration.leasing.fleet import (
     request_id,
 )
 from tests.integration.leasing.lenders import Lenders, open_lenders
-from tests.integration.leasing.meters import open_meters
 from tests.integration.leasing.test_restarts import start_again, until_step
 from tests.support import money
 from tests.support.refusals import refused
@@ -141,12 +141,11 @@ def disposals(actor: Actor) -> "disposals_pb2_grpc.DisposalServiceAsyncStub":
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def parts(world: World) -> AsyncIterator[tuple[World, Lenders, Valuer]]:
     """Return the module's world, whose lenders and values are those of the worked examples."""
-    await world.start(SETTLEMENT, MARKETPLACE, LEASING)
+    await world.start(SETTLEMENT, MARKETPLACE, MAINTENANCE, LEASING)
     lenders, finance = await open_lenders(world)
     valuer, valuation = await open_valuer(world)
-    _, maintenance = await open_meters(world)
     yield world, lenders, valuer
-    for server in (finance, valuation, maintenance):
+    for server in (finance, valuation):
         await server.stop(0)
 
 
