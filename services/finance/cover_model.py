@@ -89,7 +89,8 @@ def cover_of(draw: Draw, lines: Sequence[Instalment], curve: ValueCurve) -> Term
 def _point(draw: Draw, lines: Sequence[Instalment], curve: ValueCurve, month: int) -> CoverPoint:
     on = add_months(curve.as_of, month)
     coming = [line for line in lines if not month or line.contract_on > on]
-    balance_fen = sum(line.unpaid_principal_fen for line in coming)
+    owed_fen = sum(line.unpaid_principal_fen for line in coming)
+    balance_fen = max(0, owed_fen - draw.top_up_fen)
     collateral_fen = share_of(curve.olv_q10_fen[month], 1 - draw.haircut)
     flv_fen = curve.flv_q10_fen[month]
     return CoverPoint(

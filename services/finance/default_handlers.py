@@ -12,6 +12,7 @@ from services.finance import (
     draw_store,
     offer_handlers,
     payment_handlers,
+    top_up_store,
 )
 from services.finance.claim_model import Claim, ClaimState, Recovery, recover
 from services.finance.draw_model import (
@@ -96,6 +97,27 @@ async def settle_disposal(
     if transfer_ids:
         await _record(tx, draw, done, transfer_ids[0], amount_fen=amount_fen, on=on)
     return done
+
+
+async def apply_top_up(
+    tx: Transaction,
+    draw_id: UUID,
+    top_up_id: UUID,
+    *,
+    amount_fen: int,
+    transfer_id: str,
+    on: date,
+) -> None:
+    """Let a top-up that the funder took pay on what a disposal left."""
+    await top_up_store.apply_held(tx.connection, top_up_id, applied_fen=amount_fen, at=tx.now)
+    await payment_handlers.record_payment(
+        tx,
+        draw_id,
+        kind=PaymentKind.TOP_UP,
+        amount_fen=amount_fen,
+        on=on,
+        transfer_id=transfer_id,
+    )
 
 
 async def _record(

@@ -29,6 +29,7 @@ from services.finance.receivable_rpc import ReceivableRpc
 from services.finance.revaluation_saga import REVALUATION
 from services.finance.rpc import FinanceRpc
 from services.finance.settings import FinanceSettings
+from services.finance.top_up_saga import TOP_UP, TOP_UP_RELEASE
 from services.finance.watch_rpc import WatchRpc
 from services.kit.runtime import Runtime
 from services.kit.service import Room, ServiceDefinition
@@ -82,6 +83,8 @@ DEFINITION = ServiceDefinition(
         DRAW_SETTLEMENT,
         DISPOSAL_CLAIM,
         REVALUATION,
+        TOP_UP,
+        TOP_UP_RELEASE,
         FACTORING_ACCEPTANCE,
         FACTORING_RETURN,
     ),

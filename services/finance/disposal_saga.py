@@ -3,10 +3,19 @@
 It may get less than it is owed; what is left stays as a claim on the borrower.
 """
 
+from dataclasses import replace
 from datetime import date
 from uuid import UUID
 
-from services.finance import claim_store, clients, default_handlers, draw_store, payment_saga
+from services.finance import (
+    claim_store,
+    clients,
+    default_handlers,
+    draw_store,
+    payment_saga,
+    top_up_postings,
+    top_up_store,
+)
 from services.finance.errors import TransferMismatch
 from services.finance.lifecycle import DRAW
 from services.finance.payment_handlers import counts_for, hold
@@ -123,6 +132,37 @@ async def _give_back(runtime: Runtime, saga: Saga) -> Facts:
     return {}
 
 
+async def _take_top_up(runtime: Runtime, saga: Saga) -> Facts:
+    """Let the cash that is held for a draw pay what the disposal left."""
+    async with runtime.database.read() as connection:
+        draw = await draw_store.get_draw(connection, payment_saga.draw_id_of(saga))
+        claim = await claim_store.find_claim(connection, draw.id)
+    owed_fen = claim.total_fen if claim and not saga.facts["is_done"] else 0
+    taken = await top_up_postings.take(runtime, draw, owed_fen)
+    return {
+        "taken": [[str(top_up.id), fen, str(transfer_id)] for top_up, fen, transfer_id in taken]
+    }
+
+
+async def _apply_top_up(tx: Transaction, saga: Saga) -> None:
+    draw_id = payment_saga.draw_id_of(saga)
+    for top_up_id, amount_fen, transfer_id in saga.facts["taken"]:
+        if amount_fen:
+            await default_handlers.apply_top_up(
+                tx,
+                draw_id,
+                UUID(top_up_id),
+                amount_fen=amount_fen,
+                transfer_id=transfer_id,
+                on=date.fromisoformat(saga.facts["on"]),
+            )
+    await top_up_store.end_held(tx.connection, draw_id, at=tx.now)
+    draw = await draw_store.lock_draw(tx.connection, draw_id)
+    await draw_store.update_draw(
+        tx.connection, replace(draw, secured=False, top_up_fen=0), at=tx.now
+    )
+
+
 async def _release_lien(runtime: Runtime, saga: Saga) -> Facts:
     """Free the machine, which is sold, whether the draw is paid or not."""
     async with runtime.database.read() as connection:
@@ -136,6 +176,7 @@ DISPOSAL_CLAIM = SagaKind(
     steps=(
         Step("verify", call=_verify, apply=_settle),
         Step("give_back", call=_give_back),
+        Step("top_up", call=_take_top_up, apply=_apply_top_up),
         Step("release", call=_release_lien, apply=payment_saga.let_go),
     ),
     answer=payment_saga.answer,

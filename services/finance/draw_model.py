@@ -69,6 +69,7 @@ class Draw:
         valued_hours, valued_compliance: What its newest valuation rests on; None: not known.
         breach_month: The first month whose balance exceeds FLV q10; None where none does.
         shortfall_cause: Why it is, or was last, in shortfall or enforcement.
+        top_up_fen: Cash that is held for the funder beside the machine.
         secured: Whether the machine still secures it; not after its disposal or its last fen.
     """
 
@@ -116,6 +117,7 @@ class Draw:
     breach_month: int | None = None
     shortfall_cause: str = ""
     enforced_by: EnforcedBy = EnforcedBy.NOBODY
+    top_up_fen: int = 0
 
     @property
     def name(self) -> str:
@@ -124,14 +126,19 @@ class Draw:
 
     @property
     def loan_to_value(self) -> Decimal:
-        """Outstanding over collateral, at four decimals."""
-        return ratio(self.outstanding_fen, max(self.collateral_fen, 1), places=RATIO_PLACES)
+        """What is lent beyond the top-up over collateral, at four decimals."""
+        return ltv_of(self.exposure_fen, self.collateral_fen)
+
+    @property
+    def exposure_fen(self) -> int:
+        """What is outstanding beyond the top-up."""
+        return max(0, self.outstanding_fen - self.top_up_fen)
 
     @property
     def paydown_fen(self) -> int:
-        """What must be paid to bring its LTV back to the maintenance cap."""
+        """What must be paid, or topped up, to bring its LTV back to the maintenance cap."""
         carried_fen = int(self.collateral_fen * self.maintenance_cap)
-        return max(0, self.outstanding_fen - carried_fen)
+        return max(0, self.exposure_fen - carried_fen)
 
     def require_outstanding(self) -> None:
         """Check that it is paid out and not paid back, in default or not.
@@ -239,6 +246,11 @@ def make_schedule(
             )
         )
     return lines
+
+
+def ltv_of(exposure_fen: int, collateral_fen: int) -> Decimal:
+    """Return loan to value at four decimals; a worthless machine counts for one fen."""
+    return ratio(exposure_fen, max(collateral_fen, 1), places=RATIO_PLACES)
 
 
 def overdue_fen(lines: Sequence[Instalment], today: date) -> int:

@@ -10,7 +10,6 @@ from services.finance.draw_model import CollateralState, Draw, DrawState, Enforc
 from services.finance.payment_model import Payment, PaymentKind
 from services.finmath.day_count import DayCount
 from services.kit.connection import Connection, Row
-from services.kit.ids import name
 from services.kit.principals import Principal
 
 
@@ -129,20 +128,6 @@ async def list_live_draws(connection: Connection, machine: str) -> list[Draw]:
     return [draw_of(row) for row in rows]
 
 
-async def list_active_of_classes(
-    connection: Connection, equipment_classes: Sequence[str]
-) -> list[str]:
-    """Return the names of the outstanding draws on machines of some classes, one a machine."""
-    rows = await connection.fetch(
-        """
-        select distinct on (machine, funder) id from draw
-        where state = 'ACTIVE' and equipment_class = any($1::text[]) order by machine, funder, id
-        """,
-        list(equipment_classes),
-    )
-    return [name("draws", row["id"]) for row in rows]
-
-
 async def has_shortfall(connection: Connection, facility_id: UUID) -> bool:
     """Whether a draw on a facility is in shortfall, enforcement or default."""
     found: bool = await connection.fetchval(
@@ -200,7 +185,8 @@ async def update_draw(connection: Connection, draw: Draw, *, at: datetime, event
             collateral_state = $11, cure_by = $12, overdue_bucket = $13, calendar_version = $14,
             held_by = $15, secured = $16, equipment_class = $17, valued_hours = $18,
             valued_compliance = $19, breach_month = $20, shortfall_cause = $21, enforced_by = $22,
-            version = version + 1, event_sequence = event_sequence + $23, update_time = $24
+            top_up_fen = $23, version = version + 1, event_sequence = event_sequence + $24,
+            update_time = $25
         where id = $1 returning *
         """,
         draw.id,
@@ -225,6 +211,7 @@ async def update_draw(connection: Connection, draw: Draw, *, at: datetime, event
         draw.breach_month,
         draw.shortfall_cause,
         draw.enforced_by,
+        draw.top_up_fen,
         events,
         at,
     )

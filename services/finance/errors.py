@@ -325,6 +325,20 @@ class FactoringBusy(Aborted):
         super().__init__(f"{factoring} is being worked on by {held_by}", factoring=factoring)
 
 
+class TopUpNeeded(PreconditionFailed):
+    """A draw is not within its watch line without its top-up."""
+
+    reason = "TOP_UP_NEEDED"
+
+    def __init__(self, draw: str, loan_to_value: Decimal, watch_line: Decimal) -> None:
+        super().__init__(
+            f"without its top-up the loan to value of {draw} would be {loan_to_value}, above "
+            f"{watch_line}, or it is in enforcement",
+            subject=draw,
+            loan_to_value=str(loan_to_value),
+        )
+
+
 class CoverUnknown(PreconditionFailed):
     """No curve of the draw's machine has been read yet."""
 

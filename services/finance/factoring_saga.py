@@ -23,7 +23,7 @@ from services.finance.errors import ReceivableNotEligible
 from services.finance.factoring_handlers import RETURN
 from services.finance.money_legs import posting_id, price_leg, repayment_legs
 from services.finance.payment_model import PaymentKind, Repayment, quote, repay
-from services.finance.payment_saga import release_lien
+from services.finance.payment_saga import free_collateral
 from services.finance.receivable_model import Factoring, FactoringState
 from services.kit.calendar import CHINA
 from services.kit.clock import business_date
@@ -135,7 +135,7 @@ async def _release_lien(runtime: Runtime, saga: Saga) -> Facts:
             return {}
         draw = await draw_store.get_draw(connection, factoring.draw_id)
     if draw.state is DrawState.REPAID:
-        await release_lien(runtime, saga, draw)
+        await free_collateral(runtime, saga, draw)
     return {}
 
 

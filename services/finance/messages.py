@@ -148,6 +148,7 @@ def draw(
         create_time=wire.instant(shown.create_time),
         update_time=wire.instant(shown.update_time),
         shortfall_cause=shown.shortfall_cause,
+        top_up=wire.money(shown.top_up_fen),
     )
     for field, day in (
         (message.start_date, shown.start_on),

@@ -13,6 +13,7 @@ from services.finance import (
     draw_store,
     facility_store,
     offer_handlers,
+    top_up_store,
 )
 from services.finance.draw_model import OUTSTANDING, Draw, DrawState, Instalment
 from services.finance.errors import AmountAbovePayoff, DrawNotOutstanding, PayoffShort
@@ -117,10 +118,11 @@ async def hold(tx: Transaction, draw: Draw, *, by: str) -> Draw:
 async def let_go(tx: Transaction, draw_id: UUID) -> None:
     """End a saga's hold on a draw."""
     draw = await draw_store.lock_draw(tx.connection, draw_id)
-    is_bound = draw.secured and draw.state is not DrawState.REPAID
-    await draw_store.update_draw(
-        tx.connection, replace(draw, held_by="", secured=is_bound), at=tx.now
-    )
+    free = replace(draw, held_by="")
+    if draw.state is DrawState.REPAID:
+        await top_up_store.end_held(tx.connection, draw.id, at=tx.now)
+        free = replace(free, secured=False, top_up_fen=0)
+    await draw_store.update_draw(tx.connection, free, at=tx.now)
 
 
 async def record_payment(

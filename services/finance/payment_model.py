@@ -28,6 +28,7 @@ class PaymentKind(StrEnum):
     SETTLEMENT = "SETTLEMENT"
     FACTORING = "FACTORING"
     DISPOSAL = "DISPOSAL"
+    TOP_UP = "TOP_UP"
 
 
 @dataclass(frozen=True, slots=True)

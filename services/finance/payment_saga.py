@@ -5,7 +5,14 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 
-from services.finance import claim_store, clients, draw_store, messages, payment_handlers
+from services.finance import (
+    claim_store,
+    clients,
+    draw_store,
+    messages,
+    payment_handlers,
+    top_up_postings,
+)
 from services.finance.draw_model import Draw, DrawState
 from services.finance.lifecycle import DRAW
 from services.finance.money_legs import excess_id, excess_leg, posting_id, repayment_legs
@@ -148,12 +155,21 @@ async def give_back(runtime: Runtime, saga: Saga, transfer_id: str) -> None:
 
 
 async def _release_lien(runtime: Runtime, saga: Saga) -> Facts:
-    """Free the machine of a draw that is paid back."""
     async with runtime.database.read() as connection:
         draw = await draw_store.get_draw(connection, draw_id_of(saga))
     if draw.state is DrawState.REPAID:
-        await release_lien(runtime, saga, draw)
+        await free_collateral(runtime, saga, draw)
     return {}
+
+
+async def free_collateral(runtime: Runtime, saga: Saga, draw: Draw) -> None:
+    """Free machine and cash of a draw that is paid back, until it is done.
+
+    Raises:
+        HeldUp: Marketplace or settlement refused.
+    """
+    await release_lien(runtime, saga, draw)
+    await top_up_postings.release(runtime, draw)
 
 
 async def release_lien(runtime: Runtime, saga: Saga, draw: Draw) -> None:

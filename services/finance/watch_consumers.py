@@ -1,5 +1,6 @@
 """What the collateral watch learns: readings, faults, components, compliance, values, defaults."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 
@@ -15,6 +16,7 @@ from services.finance import (
     drift_store,
     policy_store,
     revaluation_handlers,
+    watch_store,
 )
 from services.finance.draw_model import Draw, DrawState, EnforcedBy
 from services.finance.policy_model import Parameter, Terms
@@ -106,15 +108,15 @@ async def note_drift(tx: Transaction, alarm: valuation_events_pb2.DriftAlarm) ->
     )
     if not (await _terms(tx))[Parameter.REVALUATION_ON_INDEX]:
         return
-    words = f"index: drift alarm {alarm.level} of {alarm.segment}"
-    names = await draw_store.list_active_of_classes(tx.connection, alarm.equipment_classes)
-    for place, draw in enumerate(names):
-        await tx.set_timer(
-            collateral_handlers.REVALUE,
-            draw,
-            due_at=tx.now + place * BETWEEN,
-            payload={"cause": Cause.INDEX.value, "description": words},
-        )
+    names = await watch_store.list_active(tx.connection, classes=alarm.equipment_classes)
+    await _order_many(tx, names, f"index: drift alarm {alarm.level} of {alarm.segment}")
+
+
+async def note_model(tx: Transaction, promoted: valuation_events_pb2.ModelPromoted) -> None:
+    """Value every machine that is lent on again, by the new champion and its index."""
+    if (await _terms(tx))[Parameter.REVALUATION_ON_INDEX]:
+        names = await watch_store.list_active(tx.connection, classes=None)
+        await _order_many(tx, names, f"index: {promoted.model} is the model now")
 
 
 async def enforce_defaulted(tx: Transaction, defaulted: leasing_events_pb2.LeaseDefaulted) -> None:
@@ -150,6 +152,16 @@ async def _note_stop(tx: Transaction, machine: str, words: str) -> None:
             await _order(tx, draw, Reason(Cause.STOP_FAULT, words))
 
 
+async def _order_many(tx: Transaction, draws: Sequence[str], words: str) -> None:
+    for place, draw in enumerate(draws):
+        await tx.set_timer(
+            collateral_handlers.REVALUE,
+            draw,
+            due_at=tx.now + place * BETWEEN,
+            payload={"cause": Cause.INDEX.value, "description": words},
+        )
+
+
 async def _order(tx: Transaction, draw: Draw, reason: Reason | None) -> None:
     if reason is not None:
         await revaluation_handlers.order(tx, draw.machine, draw.funder, reason)
@@ -174,6 +186,7 @@ CONSUMES: dict[type[Message], EventHandler] = {
     remanufacturing_events_pb2.ComponentInstalled: note_component,
     valuation_events_pb2.ValuationIssued: note_value,
     valuation_events_pb2.DriftAlarm: note_drift,
+    valuation_events_pb2.ModelPromoted: note_model,
     leasing_events_pb2.LeaseDefaulted: enforce_defaulted,
     leasing_events_pb2.MachineRepossessed: enforce_repossessed,
     leasing_events_pb2.DefaultCured: lift_enforcement,

@@ -13,6 +13,7 @@ from services.finance import (
     revaluation_handlers,
     revaluation_store,
     shortfall_store,
+    top_up_saga,
     watch_clients,
     watch_messages,
     watch_store,
@@ -22,8 +23,10 @@ from services.finance.borrowing_base_files import to_csv, to_parquet
 from services.finance.cover_model import cover_of
 from services.finance.errors import CoverUnknown, TooManyLines
 from services.finance.rpc_base import RpcPart, found, state_name
+from services.kit import wire
 from services.kit.ids import parse_name
 from services.kit.principals import principal
+from services.kit.sagas import Saga
 from services.kit.transaction import Transaction
 
 LINES_MAX = 5_000  # a few hundred bytes each, in one message
@@ -109,6 +112,33 @@ class WatchRpc(RpcPart, watch_pb2_grpc.WatchServiceServicer):
             )
 
         return await self._commands.run(request, work)
+
+    async def TopUpDraw(
+        self, request: watch_pb2.TopUpDrawRequest, context: Any
+    ) -> finance_pb2.Draw:
+        """Top a draw's collateral up with cash."""
+        borrower = principal().require_party()
+        amount_fen = wire.fen(request.amount, field="amount", positive=True)
+
+        async def begin(tx: Transaction) -> Saga:
+            draw_id = parse_name(request.draw, "draws", field="draw")
+            return await top_up_saga.begin(tx, draw_id, borrower=borrower, amount_fen=amount_fen)
+
+        draw: finance_pb2.Draw = await self._commands.run_saga(request, begin)
+        return draw
+
+    async def ReleaseTopUp(
+        self, request: watch_pb2.ReleaseTopUpRequest, context: Any
+    ) -> finance_pb2.Draw:
+        """Release the cash that a draw was topped up with."""
+        borrower = principal().require_party()
+
+        async def begin(tx: Transaction) -> Saga:
+            draw_id = parse_name(request.draw, "draws", field="draw")
+            return await top_up_saga.begin_release(tx, draw_id, borrower=borrower)
+
+        draw: finance_pb2.Draw = await self._commands.run_saga(request, begin)
+        return draw
 
     async def ExportBorrowingBase(
         self, request: watch_pb2.ExportBorrowingBaseRequest, context: Any

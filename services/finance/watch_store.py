@@ -1,11 +1,13 @@
 """All SQL of lists of draws that the collateral watch shows."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from services.finance.draw_model import Draw
 from services.finance.draw_store import draw_of
 from services.kit.connection import Connection
+from services.kit.ids import name
 from services.kit.principals import Principal
 
 
@@ -25,9 +27,10 @@ async def list_watched(
           and ($1 or funder = $2 or borrower = $2)
           and ($3::text is null or collateral_state = $3)
           and ($4::numeric is null or (
-              round(outstanding_fen::numeric / greatest(collateral_fen, 1), 4), id)
-              < ($4, $5::uuid))
-        order by round(outstanding_fen::numeric / greatest(collateral_fen, 1), 4) desc, id desc
+              round(greatest(outstanding_fen - top_up_fen, 0)::numeric
+                  / greatest(collateral_fen, 1), 4), id) < ($4, $5::uuid))
+        order by round(greatest(outstanding_fen - top_up_fen, 0)::numeric
+            / greatest(collateral_fen, 1), 4) desc, id desc
         limit $6
         """,
         viewer.sees_all,
@@ -51,3 +54,20 @@ async def list_outstanding(connection: Connection, facility_id: UUID, *, limit: 
         limit,
     )
     return [draw_of(row) for row in rows]
+
+
+async def list_active(connection: Connection, *, classes: Sequence[str] | None) -> list[str]:
+    """Return the names of outstanding draws, one for each machine and funder.
+
+    Args:
+        classes: Only those on machines of these classes; None: of any.
+    """
+    rows = await connection.fetch(
+        """
+        select distinct on (machine, funder) id from draw
+        where state = 'ACTIVE' and ($1::text[] is null or equipment_class = any($1))
+        order by machine, funder, id
+        """,
+        None if classes is None else list(classes),
+    )
+    return [name("draws", row["id"]) for row in rows]
