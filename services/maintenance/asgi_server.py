@@ -139,10 +139,12 @@ async def _read_head(first: bytes, reader: asyncio.StreamReader) -> dict[str, An
     method, target, version = parts
     headers = []
     size = len(first)
-    while line := (await reader.readline()).strip():
+    while line := await reader.readline():
         size += len(line)
         if size > HEAD_BYTES_MAX:
             raise _Unreadable(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        if not (line := line.strip()):
+            break
         name, colon, value = line.partition(b":")
         if not colon or name != name.strip():
             raise _Unreadable(HTTPStatus.BAD_REQUEST)

@@ -107,7 +107,9 @@ def rows_of(
                 read.problems.append((_TAGS[kept.value], problem))
             else:
                 read.rows.append(_row(machine_id, kept.value, reading, read_at))
-    read.rows.extend(_other_rows(machine_id, equipment.extras, assumed_at))
+    # What the standard does not know was so when the machine last reported.
+    last_at = max((row.read_at for row in read.rows), default=assumed_at)
+    read.rows.extend(_other_rows(machine_id, equipment.extras, last_at))
     for fault in equipment.faults:
         at = fault.read_at or assumed_at
         if problem := time_problem(at, now=now):
