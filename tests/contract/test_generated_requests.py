@@ -44,6 +44,7 @@ PUBLIC = {
     "GetLeaseProgramme",
     "GetModelCard",
     "GetPool",
+    "GetPartFamily",
 }
 ROLES = sorted(name.removeprefix("ROLE_") for name, number in options_pb2.Role.items() if number)
 

@@ -1,8 +1,10 @@
 """Core returns: deposits, gradings and credits to the fen, refusals, and who sees what."""
 
 import pytest
+from ironloop.kit.v1 import operator_pb2, operator_pb2_grpc
 from ironloop.remanufacturing.v1 import cores_pb2, families_pb2
 from ironloop.remanufacturing.v1 import remanufacturing_events_pb2 as events
+from ironloop.settlement.v1 import settlement_pb2
 
 from services.kit import wire
 from tests.integration.remanufacturing.shop import (
@@ -11,9 +13,11 @@ from tests.integration.remanufacturing.shop import (
     Shop,
     content,
     cores,
+    eventually,
     families,
     rid,
 )
+from tests.support import money
 from tests.support.money import fund, is_balanced
 from tests.support.refusals import refused
 
@@ -237,6 +241,33 @@ async def test_a_core_return_is_its_two_parties_to_see_and_the_shops_to_handle(
     for actor in (customer, shop.foreman):
         listed = await cores(actor).ListCoreReturns(cores_pb2.ListCoreReturnsRequest(page_size=1))
         assert [found.name for found in listed.core_returns] == [charged.name]
+
+
+async def test_a_credit_that_is_refused_is_tried_until_it_is_paid(shop: Shop) -> None:
+    customer = await shop.customer(fen=DEPOSIT)
+    received = await shop.received(customer, await shop.family())
+    ledger = money.ledger(shop.world)
+    wallet = f"accounts/{await money.wallet_of(shop.world, customer.party)}"
+    await ledger.FreezeAccount(settlement_pb2.FreezeAccountRequest(request_id=rid(), name=wallet))
+    await shop.graded(received.name, FULL)
+    operator = shop.world.operator.stub(
+        operator_pb2_grpc.OperatorServiceStub, service="remanufacturing"
+    )
+
+    async def is_held_up() -> bool:
+        running = operator_pb2.ListSagasRequest(state=operator_pb2.SAGA_STATE_RUNNING)
+        return any(
+            saga.subject == received.name and saga.attempts > 1 and "held up" in saga.last_error
+            for saga in (await operator.ListSagas(running)).sagas
+        )
+
+    await eventually(is_held_up, True)
+    assert await shop.deposits(customer) == DEPOSIT
+    await ledger.UnfreezeAccount(
+        settlement_pb2.UnfreezeAccountRequest(request_id=rid(), name=wallet)
+    )
+    await shop.until(received.name, STATE.CORE_RETURN_STATE_CREDITED)
+    assert (await shop.wallet(customer), await shop.deposits(customer)) == (DEPOSIT, 0)
 
 
 async def test_a_page_of_core_returns_goes_on_where_the_last_one_ended(shop: Shop) -> None:

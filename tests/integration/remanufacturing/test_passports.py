@@ -42,7 +42,9 @@ async def shop(kafka_world: World) -> AsyncIterator[Shop]:
 
 
 async def passport(
-    actor: Actor, subject: str, view: passports_pb2.PassportView.ValueType = 0
+    actor: Actor,
+    subject: str,
+    view: passports_pb2.PassportView.ValueType = passports_pb2.PASSPORT_VIEW_UNSPECIFIED,
 ) -> passports_pb2.Passport:
     return await passports(actor).GetPassport(
         passports_pb2.GetPassportRequest(subject=subject, view=view)

@@ -7,6 +7,7 @@ the step has called its peer, and its effect here is not committed. There the se
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import asyncpg
 import grpc
@@ -33,6 +34,8 @@ from tests.integration.remanufacturing.shop import (
 )
 from tests.support import servers
 from tests.support.money import is_balanced
+
+Answer = TypeVar("Answer", bound=Message)
 
 CUT = 7_100_700  # the advisory lock for which a saga's move waits
 FREIGHT = 800 * YUAN
@@ -103,8 +106,8 @@ def steps_of(*kinds: str) -> list[object]:
 
 
 async def finished(
-    call: Callable[..., Awaitable[Message]], request: Message, lost: "asyncio.Future[Message]"
-) -> Message:
+    call: Callable[..., Awaitable[Answer]], request: Message, lost: "asyncio.Future[Answer]"
+) -> Answer:
     """Return what the same request answers after the restart; the first call's answer was lost."""
     await asyncio.gather(lost, return_exceptions=True)
     while True:
@@ -138,7 +141,7 @@ async def test_a_deposit_is_charged_once(
     async with cut(shop, database, kind, step):
         lost = asyncio.ensure_future(call(request))
     made = await finished(call, request, lost)
-    assert made.state == cores_pb2.CORE_RETURN_STATE_DEPOSIT_CHARGED  # type: ignore[attr-defined]
+    assert made.state == cores_pb2.CORE_RETURN_STATE_DEPOSIT_CHARGED
     assert (await shop.wallet(customer), await shop.deposits(customer)) == (DEPOSIT, DEPOSIT)
     assert await is_balanced(shop.world)
 
@@ -223,7 +226,7 @@ async def test_a_unit_is_paid_once(
     async with cut(shop, database, kind, step):
         lost = asyncio.ensure_future(call(request))
     sold = await finished(call, request, lost)
-    assert sold.state == reman_pb2.UNIT_STATE_SOLD  # type: ignore[attr-defined]
+    assert sold.state == reman_pb2.UNIT_STATE_SOLD
     assert await shop.wallet(buyer) == PRICE
     assert await is_balanced(shop.world)
 

@@ -53,9 +53,7 @@ ENGINE = FamilyContent(
 
 def parts(**changes: Any) -> tuple[OrderPart, ...]:
     """Return the engine's parts, some of them changed by position."""
-    return tuple(
-        replace(part, **changes.get(part.position, {})) for part in parts_of(ENGINE)
-    )
+    return tuple(replace(part, **changes.get(part.position, {})) for part in parts_of(ENGINE))
 
 
 def run(power: str = "205", pressure: str = "400", *, before: int = 0) -> BenchRun:

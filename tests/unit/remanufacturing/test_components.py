@@ -217,9 +217,7 @@ def test_a_remanufacture_that_emits_more_saves_no_gases() -> None:
         ),
     ],
 )
-def test_a_family_that_contradicts_itself_is_refused(
-    changes: dict[str, Any], field: str
-) -> None:
+def test_a_family_that_contradicts_itself_is_refused(changes: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidArgument) as refusal:
         check_content(replace(ENGINE, **changes))
     assert field in [place for place, _ in refusal.value.violations]

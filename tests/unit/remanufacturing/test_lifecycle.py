@@ -54,7 +54,11 @@ UNIT_STEPS = {
     (U.RESERVED, "install"): U.INSTALLED,
     (U.RESERVED, "sell"): U.SOLD,
 }
-MACHINES = [(CORE_RETURN, C, CORE_STEPS), (REMAN_ORDER, O, ORDER_STEPS), (UNIT, U, UNIT_STEPS)]
+MACHINES: list[tuple[Lifecycle[Any], type[StrEnum], Mapping[Any, Any]]] = [
+    (CORE_RETURN, C, CORE_STEPS),
+    (REMAN_ORDER, O, ORDER_STEPS),
+    (UNIT, U, UNIT_STEPS),
+]
 
 
 def pairs() -> list[object]:

@@ -2,6 +2,8 @@
 
 import copy
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -186,3 +188,17 @@ def test_the_command_says_intact_or_the_first_broken_link(
     assert passport_file.main([str(bad)]) == 1
     assert "BROKEN: entry 3" in capsys.readouterr().err
     assert passport_file.main([str(tmp_path / "none.json")]) == 1
+
+
+def test_the_command_needs_no_settings_and_no_server(tmp_path: Path) -> None:
+    file = tmp_path / "passport.json"
+    file.write_text(document_of(SUBJECT, chain(), shows_private=False).replace("205.5", "295.5"))
+    checked = subprocess.run(
+        [sys.executable, "-m", "services.remanufacturing", passport_file.COMMAND, str(file)],
+        env={},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 1
+    assert "entry 2" in checked.stderr
