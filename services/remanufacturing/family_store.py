@@ -97,10 +97,14 @@ async def list_families(
     after: UUID | None,
     limit: int,
 ) -> list[PartFamily]:
-    """Return families, the newest first, after an id."""
+    """Return families, the newest first, after an id; without their parts, characteristics and
+    grade codes, which would make a page of them large.
+    """
     rows = await connection.fetch(
         f"""
-        select {_WHOLE_FAMILY} from {_WITH_CONTENT}
+        select f.*, v.content || '{{"parts": [], "characteristics": [], "grade_codes": []}}'
+            as content
+        from {_WITH_CONTENT}
         where ($1::text is null or f.component = $1)
           and ($2::text is null or f.remanufacturer = $2)
           and ($3::uuid is null or f.id < $3)

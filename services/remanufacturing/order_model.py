@@ -13,7 +13,7 @@ from services.remanufacturing.certificate_model import BenchRun, Certificate
 from services.remanufacturing.errors import RecordFull, StepMissing
 from services.remanufacturing.part_model import OrderPart
 
-STEPS_MAX = 200  # every test run with all that comes before it, and room for more
+STEPS_MAX = 100  # every test run with what comes before it; a whole order fits one message
 
 
 class OrderState(StrEnum):

@@ -116,7 +116,7 @@ async def release(tx: Transaction, unit_id: UUID, *, reference: str) -> Unit:
         NotFound: There is no such unit.
         SagaRunning: It is being installed.
     """
-    unit = await _lock(tx, unit_id)
+    unit = await lock(tx, unit_id)
     if unit.state is not UnitState.RESERVED or unit.reference != reference:
         return unit
     await sagas.require_idle(tx.connection, unit.name)
@@ -140,7 +140,7 @@ async def begin_installation(
         NotFound, SagaRunning, TransitionRefused: As they say.
         HeldByOther: Another reference holds it.
     """
-    unit = await _lock(tx, unit_id)
+    unit = await lock(tx, unit_id)
     await sagas.require_idle(tx.connection, unit.name)
     installed = unit.installation
     is_done = installed is not None and (installed.machine, unit.reference) == (machine, reference)
@@ -184,7 +184,7 @@ async def mark_installed(
     Args:
         identity: What marketplace's record says of the machine.
     """
-    unit = await _lock(tx, unit_id)
+    unit = await lock(tx, unit_id)
     installed = await _move(
         tx,
         unit,
@@ -252,7 +252,7 @@ async def begin_purchase(tx: Transaction, unit_id: UUID, *, expected_fen: int) -
 
 async def mark_sold(tx: Transaction, unit_id: UUID, *, buyer: str) -> None:
     """Write that a unit is its buyer's."""
-    unit = await _lock(tx, unit_id)
+    unit = await lock(tx, unit_id)
     sold = await _move(
         tx,
         unit,
@@ -273,16 +273,19 @@ async def mark_sold(tx: Transaction, unit_id: UUID, *, buyer: str) -> None:
 
 async def give_up_purchase(tx: Transaction, unit_id: UUID) -> None:
     """Put a unit back in stock whose price was not paid."""
-    await _put_back(tx, await _lock(tx, unit_id))
+    await _put_back(tx, await lock(tx, unit_id))
 
 
-async def get_locked(tx: Transaction, unit_id: UUID) -> Unit:
-    """Return a unit as it is when its saga is done.
+async def lock(tx: Transaction, unit_id: UUID) -> Unit:
+    """Return a unit, locked for change.
 
     Raises:
         NotFound: There is none.
     """
-    return await _lock(tx, unit_id)
+    unit = await unit_store.lock_unit(tx.connection, unit_id)
+    if unit is None:
+        raise NotFound(name("units", unit_id))
+    return unit
 
 
 def component_facts(unit: Unit, installation: Installation) -> dict[str, Any]:
@@ -299,13 +302,6 @@ def component_facts(unit: Unit, installation: Installation) -> dict[str, Any]:
         "warrantyEnd": unit.warranty_end.isoformat(),
         "unit": unit.name,
     }
-
-
-async def _lock(tx: Transaction, unit_id: UUID) -> Unit:
-    unit = await unit_store.lock_unit(tx.connection, unit_id)
-    if unit is None:
-        raise NotFound(name("units", unit_id))
-    return unit
 
 
 async def _put_back(tx: Transaction, unit: Unit) -> Unit:

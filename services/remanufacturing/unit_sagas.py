@@ -89,7 +89,7 @@ async def put_back(tx: Transaction, saga: Saga, _refusal: DomainError) -> None:
 
 async def answer_unit(tx: Transaction, saga: Saga) -> Message:
     """Answer the unit as it is when its saga is done."""
-    return unit_to_wire(await handlers.get_locked(tx, _id_of(saga)))
+    return unit_to_wire(await handlers.lock(tx, _id_of(saga)))
 
 
 def _id_of(saga: Saga) -> UUID:

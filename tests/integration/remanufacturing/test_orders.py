@@ -170,6 +170,8 @@ async def test_an_order_is_its_remanufacturers_alone(shop: Shop) -> None:
     )
     assert [found.name for found in listed.reman_orders] == [order.name]
     assert listed.next_page_token
+    assert not listed.reman_orders[0].parts
+    assert (await reman(shop.foreman).GetRemanOrder(get)).parts == order.parts
 
 
 async def test_a_code_stands_for_one_family_of_a_remanufacturer(shop: Shop) -> None:
