@@ -29,6 +29,9 @@ from services.kit.requests import RequestIdReused, _answer, _Key, _key, _pack
 from services.kit.transaction import Transaction
 
 BATCH_MAX = 256  # requests of one transaction: beyond it a commit's cost no longer counts
+# While requests keep coming, a batch waits this long for more of them: a commit shared by ten costs
+# each of them less time than it waits. One that comes alone waits for nobody.
+GATHERED_FOR_S = 0.004
 WAITING_MAX = 4_096  # requests that wait for one aggregate; more are sent away to come again
 
 Argument = TypeVar("Argument")
@@ -125,9 +128,13 @@ class RequestBatches(Generic[Argument]):
     async def _drain(self, subject: Hashable) -> None:
         enter(service_principal(self._service), "batches")
         waiting = self._waiting[subject]
+        is_storm = False
         while waiting:
+            if is_storm and len(waiting) < BATCH_MAX:
+                await asyncio.sleep(GATHERED_FOR_S)
             batch = [waiting.popleft() for _ in range(min(len(waiting), BATCH_MAX))]
             await self._do(subject, batch)
+            is_storm = len(batch) > 1 or len(waiting) > 1
         del self._waiting[subject]
 
     async def _do(self, subject: Hashable, batch: Sequence[_Waiting[Argument]]) -> None:

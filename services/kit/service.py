@@ -221,6 +221,7 @@ def _server(
         options=SERVER_OPTIONS,
         maximum_concurrent_rpcs=CONCURRENT_RPCS_MAX,
     )
+    _find_handlers_by_name(server)
     room.register(server)
     operator_pb2_grpc.add_OperatorServiceServicer_to_server(operator_rpc, server)
     health_servicer = HealthServicer()
@@ -230,6 +231,16 @@ def _server(
         [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
     )
     return server, health_servicer, names
+
+
+def _find_handlers_by_name(server: grpc.aio.Server) -> None:
+    """Have a server take all its calls through one door, as generic handlers.
+
+    Generated code adds each handler twice, by name and as a registered method. For a registered
+    method grpc.aio keeps a task waiting, and at every call it goes through all of these tasks: a
+    service of sixty methods spends a tenth of a call's time on that.
+    """
+    server.add_registered_method_handlers = lambda *_: None  # type: ignore[method-assign]
 
 
 def _listen(server: grpc.aio.Server, listen: str) -> str:
