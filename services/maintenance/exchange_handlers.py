@@ -258,7 +258,7 @@ def bill_of(order: WorkOrder, exchanges: Iterable[Exchange]) -> Facts:
             "amount_fen": exchange.unit_price_fen,
         }
         for exchange in exchanges
-        if exchange.state not in (ExchangeState.CANCELLED,)
+        if exchange.state is not ExchangeState.CANCELLED
     ]
     bill: dict[str, Any] = {
         "payer": order.payer,

@@ -1,4 +1,4 @@
-"""What is done with plan templates and service plans, one transaction a command.
+"""What is done with service plans, one transaction a command.
 
 Whoever changes a plan has its machine's row locked: its events count with the machine's.
 """
@@ -14,13 +14,13 @@ from ironloop.maintenance.v1 import maintenance_events_pb2 as events
 from services.kit import wire
 from services.kit.clock import start_of
 from services.kit.database import Database
-from services.kit.errors import InvalidArgument, NotFound
+from services.kit.errors import NotFound
 from services.kit.etags import check_etag
 from services.kit.ids import name, new_id, parse_name
 from services.kit.principals import Principal, principal
 from services.kit.timers import Timer
 from services.kit.transaction import Transaction
-from services.maintenance import machine_store, meter_store, plan_store
+from services.maintenance import machine_store, meter_store, plan_store, template_handlers
 from services.maintenance.machine_model import MonitoredMachine
 from services.maintenance.measures import optional_decimal, shown_hours
 from services.maintenance.plan_model import (
@@ -29,86 +29,19 @@ from services.maintenance.plan_model import (
     ItemState,
     PlanItem,
     PlanState,
-    PlanTask,
-    PlanTemplate,
     PlanTrigger,
     Service,
     ServicePlan,
-    TemplateState,
-    best_fit,
     stand,
 )
 from services.maintenance.work_errors import (
     NotYourMachine,
     PlanExists,
-    TemplateDoesNotFit,
-    TemplateRetired,
 )
-from services.maintenance.work_lifecycle import PLAN, TEMPLATE
+from services.maintenance.work_lifecycle import PLAN
 
 CALENDAR_TIMER = "service_plan_calendar"
-TEMPLATES_MAX = 500  # of a party and the platform, from which the best fit is chosen
 RUN_PLACES = Decimal("0.000001")
-
-
-async def create_template(
-    tx: Transaction,
-    *,
-    owner: str,
-    title: str,
-    make: str,
-    model: str,
-    equipment_class: str,
-    tasks: Sequence[PlanTask],
-) -> PlanTemplate:
-    """Make a template of a party, or with an empty owner the platform's."""
-    template = PlanTemplate(
-        id=new_id(),
-        version=1,
-        state=TemplateState.ACTIVE,
-        owner=owner,
-        title=title,
-        make=make,
-        model=model,
-        equipment_class=equipment_class,
-        tasks=tuple(tasks),
-        create_time=tx.now,
-        update_time=tx.now,
-    )
-    await plan_store.insert_template(tx.connection, template)
-    return template
-
-
-async def get_template(database: Database, template_id: UUID, *, viewer: Principal) -> PlanTemplate:
-    """Return a template.
-
-    Raises:
-        NotFound: There is none that the viewer may see.
-    """
-    async with database.read() as connection:
-        template = await plan_store.find_template(connection, template_id, viewer=viewer)
-    if template is None:
-        raise NotFound(name("planTemplates", template_id))
-    return template
-
-
-async def retire_template(
-    tx: Transaction, template_id: UUID, *, owner: str, etag: str
-) -> PlanTemplate:
-    """Take a template out of use.
-
-    Raises:
-        NotFound: There is none of this owner.
-        EtagMismatch, TransitionRefused: As they say.
-    """
-    template = await plan_store.lock_template(tx.connection, template_id, viewer=principal())
-    if template is None or template.owner != owner:
-        raise NotFound(name("planTemplates", template_id))
-    check_etag(etag, template.version)
-    step = TEMPLATE.next(template.state, "retire", subject=template.name)
-    retired = replace(template, state=step.target, version=template.version + 1, update_time=tx.now)
-    await plan_store.update_template(tx.connection, retired)
-    return retired
 
 
 async def open_plan(
@@ -121,7 +54,7 @@ async def open_plan(
         PlanExists, TemplateRetired, TemplateDoesNotFit: As they say.
     """
     machine = await lock_seen(tx, machine_id)
-    template = await _choose_template(tx, machine, template_id)
+    template = await template_handlers.choose_template(tx, machine, template_id)
     hours = await meter_store.find_hours(tx.connection, machine_id)
     plan = ServicePlan(
         id=new_id(),
@@ -292,7 +225,10 @@ async def reassess(
     plan = replace(plan.assessed(on=tx.today), version=plan.version + 1, update_time=tx.now)
     for item in plan.items:
         standing = stand(item, hours=plan.hours, on=tx.today)
-        if standing.state is not ItemState.OVERDUE or item.is_told:
+        if standing.state is not ItemState.OVERDUE:
+            plan = plan.with_item(replace(item, is_told=False))
+            continue
+        if item.is_told:
             continue
         sequence = await next_sequence(tx, machine.id)
         await tx.emit(
@@ -332,32 +268,6 @@ async def lock_seen(tx: Transaction, machine_id: UUID) -> MonitoredMachine:
 async def next_sequence(tx: Transaction, machine_id: UUID) -> int:
     """Return the sequence of a locked machine's next event."""
     return (await machine_store.add_events(tx.connection, {machine_id: 1}))[machine_id]
-
-
-async def _choose_template(
-    tx: Transaction, machine: MonitoredMachine, template_id: UUID | None
-) -> PlanTemplate:
-    fit = {
-        "make": machine.make,
-        "model": machine.model,
-        "equipment_class": machine.equipment_class,
-    }
-    if template_id is None:
-        # A service opens plans for the machine's owner, whose own templates come first.
-        owner = principal().party or machine.title_holder
-        usable = await plan_store.list_usable(tx.connection, owner, limit=TEMPLATES_MAX)
-        best = best_fit(usable, owner=owner, **fit)
-        if best is None:
-            raise InvalidArgument("template", "is needed: no template fits this machine")
-        return best
-    template = await plan_store.find_template(tx.connection, template_id, viewer=principal())
-    if template is None:
-        raise NotFound(name("planTemplates", template_id))
-    if template.state is TemplateState.RETIRED:
-        raise TemplateRetired(template.name)
-    if not template.fits(**fit):
-        raise TemplateDoesNotFit(template.name, machine.name)
-    return template
 
 
 async def _lock_with_machine(

@@ -16,6 +16,7 @@ from uuid import UUID
 from services.finmath.dates import add_months
 from services.finmath.money import ratio as rounded_ratio
 from services.kit.ids import name
+from services.maintenance.template_model import PlanTask
 
 DUE_FROM = Decimal("0.95")  # of the interval
 LATE_ABOVE = Decimal("1.1")
@@ -27,13 +28,6 @@ SKIPPED_MAX = 20  # services skipped one after the other that count, so that a p
 HOURS_STEP = Decimal("0.01")  # of a meter
 RECHECK = Decimal("0.02")  # of an interval, once an item is overdue
 _DAY = timedelta(days=1)
-
-
-class TemplateState(StrEnum):
-    """Whether a template may be used."""
-
-    ACTIVE = "ACTIVE"
-    RETIRED = "RETIRED"
 
 
 class PlanState(StrEnum):
@@ -56,69 +50,6 @@ class PlanTrigger(StrEnum):
 
     OIL_SAMPLE = "OIL_SAMPLE"
     CONDITION = "CONDITION"
-
-
-@dataclass(frozen=True, slots=True)
-class KitPart:
-    """A part that a service takes; the price of one in fen, tax included."""
-
-    part_number: str
-    description: str
-    quantity: Decimal
-    unit_price_fen: int
-
-
-@dataclass(frozen=True, slots=True)
-class PlanTask:
-    """Work to be done again and again.
-
-    Attributes:
-        interval_hours: Hours of the machine, two decimals; None: not by hours.
-        interval_months: 0: not by calendar.
-        weight: What it weighs in the compliance.
-    """
-
-    code: str
-    title: str
-    interval_hours: Decimal | None
-    interval_months: int
-    weight: int
-    kit: tuple[KitPart, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class PlanTemplate:
-    """A plan as its maker designed it.
-
-    Attributes:
-        owner: "parties/…"; empty: the platform's.
-        make, model, equipment_class: What it fits; empty: any.
-    """
-
-    id: UUID
-    version: int
-    state: TemplateState
-    owner: str
-    title: str
-    make: str
-    model: str
-    equipment_class: str
-    tasks: tuple[PlanTask, ...]
-    create_time: datetime
-    update_time: datetime
-
-    @property
-    def name(self) -> str:
-        """Return its resource name, "planTemplates/<uuid>"."""
-        return name("planTemplates", self.id)
-
-    def fits(self, *, make: str, model: str, equipment_class: str) -> bool:
-        """Whether it is for a machine."""
-        return (
-            self.make.casefold() in ("", make.casefold())
-            and self.model.casefold() in ("", model.casefold())
-            and self.equipment_class in ("", equipment_class)
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,30 +323,6 @@ def next_check_on(items: Sequence[PlanItem], services: Sequence[Service], on: da
         if on > item.overdue_after:
             checks.append(on + timedelta(days=max(1, int(days * RECHECK))))
     return min((day for day in checks if day > on), default=None)
-
-
-def best_fit(
-    templates: Iterable[PlanTemplate], *, owner: str, make: str, model: str, equipment_class: str
-) -> PlanTemplate | None:
-    """Return the active template that fits a machine best: the owner's first, then the closest."""
-    fitting = [
-        template
-        for template in templates
-        if template.state is TemplateState.ACTIVE
-        and template.owner in (owner, "")
-        and template.fits(make=make, model=model, equipment_class=equipment_class)
-    ]
-    return max(
-        fitting,
-        key=lambda t: (
-            bool(t.owner),
-            bool(t.model),
-            bool(t.make),
-            bool(t.equipment_class),
-            t.id.int,
-        ),
-        default=None,
-    )
 
 
 def _run_by_hours(item: PlanItem, hours: Decimal | None) -> tuple[Fraction, Decimal]:

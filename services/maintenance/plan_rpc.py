@@ -11,7 +11,14 @@ from services.kit.ids import parse_name
 from services.kit.principals import principal
 from services.kit.runtime import Runtime
 from services.kit.transaction import Transaction
-from services.maintenance import machine_clients, meter_store, plan_handlers, plan_store
+from services.maintenance import (
+    machine_clients,
+    meter_store,
+    plan_handlers,
+    plan_store,
+    template_handlers,
+    template_store,
+)
 from services.maintenance.plan_model import PlanTrigger, ServicePlan
 from services.maintenance.plan_wire import plan_to_wire, tasks_from_wire, template_to_wire
 
@@ -32,7 +39,7 @@ class PlanRpc(plans_pb2_grpc.PlanServiceServicer):
 
         async def work(tx: Transaction) -> pb.PlanTemplate:
             return template_to_wire(
-                await plan_handlers.create_template(
+                await template_handlers.create_template(
                     tx,
                     owner=_template_owner(),
                     title=request.title,
@@ -51,7 +58,7 @@ class PlanRpc(plans_pb2_grpc.PlanServiceServicer):
         """Return a template that the caller may see."""
         template_id = parse_name(request.name, "planTemplates")
         return template_to_wire(
-            await plan_handlers.get_template(self._database, template_id, viewer=principal())
+            await template_handlers.get_template(self._database, template_id, viewer=principal())
         )
 
     async def ListPlanTemplates(
@@ -60,7 +67,7 @@ class PlanRpc(plans_pb2_grpc.PlanServiceServicer):
         """List the templates that the caller may see, the newest first."""
         page = self._pages.open(request)
         async with self._database.read() as connection:
-            rows = await plan_store.list_templates(
+            rows = await template_store.list_templates(
                 connection,
                 viewer=principal(),
                 state=(
@@ -86,7 +93,7 @@ class PlanRpc(plans_pb2_grpc.PlanServiceServicer):
         async def work(tx: Transaction) -> pb.PlanTemplate:
             template_id = parse_name(request.name, "planTemplates")
             return template_to_wire(
-                await plan_handlers.retire_template(
+                await template_handlers.retire_template(
                     tx, template_id, owner=_template_owner(), etag=request.etag
                 )
             )

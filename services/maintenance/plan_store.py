@@ -1,27 +1,24 @@
-"""SQL of plan templates and service plans.
+"""SQL of service plans.
 
-A template is seen by its owner, the platform's by everyone. A plan is seen by who owns or has its
-machine, also while that is in the shop for them, and by a workshop that has done work of it.
+A plan is seen by who owns or has its machine, also while that is in the shop for them, and by a
+workshop that has done work of it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from services.kit.connection import Connection, Row
 from services.kit.principals import Principal
 from services.maintenance.plan_model import (
-    KitPart,
     PlanItem,
     PlanState,
-    PlanTask,
-    PlanTemplate,
     PlanTrigger,
     Service,
     ServicePlan,
-    TemplateState,
 )
+from services.maintenance.template_model import PlanTask
+from services.maintenance.template_store import part_of, stored_part
 
 _PLAN = """
     p.id, p.version, p.event_sequence, p.state, p.machine_id, p.template_id, p.reference, p.hours,
@@ -33,106 +30,6 @@ _SEEN = """
      or exists (select from work_order w where w.machine_id = p.machine_id
                 and ((w.plan_id = p.id and w.workshop = $3) or (w.in_shop and w.payer = $3))))
 """
-
-
-async def insert_template(connection: Connection, template: PlanTemplate) -> None:
-    """Write a new template."""
-    await connection.execute(
-        """
-        insert into plan_template (id, version, state, owner, title, make, model, equipment_class,
-            tasks, create_time, update_time)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-        """,
-        template.id,
-        template.version,
-        template.state,
-        template.owner,
-        template.title,
-        template.make,
-        template.model,
-        template.equipment_class,
-        [_stored_task(task) for task in template.tasks],
-        template.create_time,
-        template.update_time,
-    )
-
-
-async def find_template(
-    connection: Connection, template_id: UUID, *, viewer: Principal
-) -> PlanTemplate | None:
-    """Return a template that the viewer may see."""
-    row = await connection.fetchrow(
-        "select * from plan_template where id = $1 and ($2 or owner in ($3, ''))",
-        template_id,
-        viewer.sees_all,
-        viewer.party,
-    )
-    return None if row is None else _template(row)
-
-
-async def lock_template(
-    connection: Connection, template_id: UUID, *, viewer: Principal
-) -> PlanTemplate | None:
-    """Return a template that the viewer may see, locked for change."""
-    row = await connection.fetchrow(
-        """
-        select * from plan_template where id = $1 and ($2 or owner in ($3, ''))
-        for no key update
-        """,
-        template_id,
-        viewer.sees_all,
-        viewer.party,
-    )
-    return None if row is None else _template(row)
-
-
-async def list_templates(
-    connection: Connection,
-    *,
-    viewer: Principal,
-    state: str | None,
-    after: UUID | None,
-    limit: int,
-) -> list[PlanTemplate]:
-    """Return templates that the viewer may see, the newest first, after an id."""
-    rows = await connection.fetch(
-        """
-        select * from plan_template
-        where ($1 or owner in ($2, '')) and ($3::text is null or state = $3)
-          and ($4::uuid is null or id < $4)
-        order by id desc limit $5
-        """,
-        viewer.sees_all,
-        viewer.party,
-        state,
-        after,
-        limit,
-    )
-    return [_template(row) for row in rows]
-
-
-async def list_usable(connection: Connection, owner: str, *, limit: int) -> list[PlanTemplate]:
-    """Return the active templates of a party and of the platform, the newest first."""
-    rows = await connection.fetch(
-        """
-        select * from plan_template where owner in ($1, '') and state = 'ACTIVE'
-        order by id desc limit $2
-        """,
-        owner,
-        limit,
-    )
-    return [_template(row) for row in rows]
-
-
-async def update_template(connection: Connection, template: PlanTemplate) -> None:
-    """Write what may change of a template."""
-    await connection.execute(
-        "update plan_template set version = $2, state = $3, update_time = $4 where id = $1",
-        template.id,
-        template.version,
-        template.state,
-        template.update_time,
-    )
 
 
 async def insert_plan(connection: Connection, plan: ServicePlan) -> bool:
@@ -178,7 +75,7 @@ async def insert_plan(connection: Connection, plan: ServicePlan) -> bool:
                 item.task.interval_hours,
                 item.task.interval_months,
                 item.task.weight,
-                [_stored_part(part) for part in item.task.kit],
+                [stored_part(part) for part in item.task.kit],
                 item.last_hours,
                 item.last_on,
             )
@@ -383,7 +280,7 @@ def _item(row: Row) -> PlanItem:
             interval_hours=row["interval_hours"],
             interval_months=row["interval_months"],
             weight=row["weight"],
-            kit=tuple(_part(part) for part in row["kit"]),
+            kit=tuple(part_of(part) for part in row["kit"]),
         ),
         last_hours=row["last_hours"],
         last_on=row["last_on"],
@@ -394,50 +291,3 @@ def _item(row: Row) -> PlanItem:
         is_told=row["is_told"],
         times_done=row["times_done"],
     )
-
-
-def _template(row: Row) -> PlanTemplate:
-    return PlanTemplate(
-        **{
-            **dict(row),
-            "state": TemplateState(row["state"]),
-            "tasks": tuple(_task(task) for task in row["tasks"]),
-        }
-    )
-
-
-def _stored_task(task: PlanTask) -> dict[str, Any]:
-    """Return a task as its template keeps it; decimals as text, so that none becomes a float."""
-    return {
-        "code": task.code,
-        "title": task.title,
-        "interval_hours": None if task.interval_hours is None else str(task.interval_hours),
-        "interval_months": task.interval_months,
-        "weight": task.weight,
-        "kit": [_stored_part(part) for part in task.kit],
-    }
-
-
-def _task(stored: Mapping[str, Any]) -> PlanTask:
-    hours = stored["interval_hours"]
-    return PlanTask(
-        code=stored["code"],
-        title=stored["title"],
-        interval_hours=None if hours is None else Decimal(hours),
-        interval_months=stored["interval_months"],
-        weight=stored["weight"],
-        kit=tuple(_part(part) for part in stored["kit"]),
-    )
-
-
-def _stored_part(part: KitPart) -> dict[str, Any]:
-    return {
-        "part_number": part.part_number,
-        "description": part.description,
-        "quantity": str(part.quantity),
-        "unit_price_fen": part.unit_price_fen,
-    }
-
-
-def _part(stored: Mapping[str, Any]) -> KitPart:
-    return KitPart(**{**stored, "quantity": Decimal(stored["quantity"])})

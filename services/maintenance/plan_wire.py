@@ -11,14 +11,8 @@ from services.kit.errors import InvalidArgument
 from services.kit.etags import etag
 from services.kit.ids import name
 from services.maintenance.measures import measure, optional_decimal, shown_hours
-from services.maintenance.plan_model import (
-    KitPart,
-    PlanItem,
-    PlanTask,
-    PlanTemplate,
-    ServicePlan,
-    stand,
-)
+from services.maintenance.plan_model import PlanItem, ServicePlan, stand
+from services.maintenance.template_model import KitPart, PlanTask, PlanTemplate
 
 INTERVAL_HOURS_MIN = Decimal(1)
 INTERVAL_HOURS_MAX = Decimal(100_000)

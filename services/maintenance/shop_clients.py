@@ -33,7 +33,8 @@ async def take_in(runtime: Runtime, saga: Saga, machine: str, *, workshop: str) 
     Raises:
         PeerRefused: It is held in a way that does not allow it.
     """
-    await _hand_over(runtime, saga, "take_in", machine, Held(IN_SHOP, workshop, saga.subject))
+    held = Held(IN_SHOP, workshop, saga.subject)
+    await _hand_over(runtime, saga.request_id("take_in"), machine, held)
 
 
 async def give_back(runtime: Runtime, saga: Saga, machine: str, *, held: Held) -> None:
@@ -49,16 +50,15 @@ async def give_back(runtime: Runtime, saga: Saga, machine: str, *, held: Held) -
         # The lease ended while the machine was in the shop: it is free, at who had it.
         held = Held("AVAILABLE", held.custodian, "")
     reference = held.reference if held.custody == ON_LEASE else saga.subject
-    await _hand_over(
-        runtime, saga, "give_back", machine, Held(held.custody, held.custodian, reference)
-    )
+    back = Held(held.custody, held.custodian, reference)
+    await _hand_over(runtime, saga.retry_request_id("give_back"), machine, back)
 
 
-async def _hand_over(runtime: Runtime, saga: Saga, step: str, machine: str, held: Held) -> None:
+async def _hand_over(runtime: Runtime, request_id: str, machine: str, held: Held) -> None:
     await runtime.peers.call(
         _machines(runtime).HandOverMachine,
         machines_pb2.HandOverMachineRequest(
-            request_id=saga.retry_request_id(step),
+            request_id=request_id,
             name=machine,
             custody=wire.enum_number(machines_pb2.Custody, held.custody, prefix="CUSTODY_"),
             custodian=held.custodian,

@@ -4,7 +4,8 @@ from ironloop.maintenance.v1 import maintenance_events_pb2 as events
 
 from services.kit.lifecycle import Lifecycle, Transition
 from services.maintenance.exchange_model import ExchangeState
-from services.maintenance.plan_model import PlanState, TemplateState
+from services.maintenance.plan_model import PlanState
+from services.maintenance.template_model import TemplateState
 from services.maintenance.work_order_model import WorkOrderState
 
 _BEFORE_COMPLETED = (

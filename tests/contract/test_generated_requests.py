@@ -45,6 +45,7 @@ PUBLIC = {
     "GetModelCard",
     "GetPool",
     "GetPartFamily",
+    "GetPlanTemplate",
 }
 ROLES = sorted(name.removeprefix("ROLE_") for name, number in options_pb2.Role.items() if number)
 

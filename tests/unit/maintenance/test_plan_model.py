@@ -14,18 +14,20 @@ from services.maintenance.plan_model import (
     ItemState,
     PlanItem,
     PlanState,
-    PlanTask,
-    PlanTemplate,
     PlanTrigger,
     Service,
     ServicePlan,
-    TemplateState,
-    best_fit,
     compliance_of,
     next_check_hours,
     next_check_on,
     score_of,
     stand,
+)
+from services.maintenance.template_model import (
+    PlanTask,
+    PlanTemplate,
+    TemplateState,
+    best_fit,
 )
 
 BEGUN = date(2026, 1, 1)

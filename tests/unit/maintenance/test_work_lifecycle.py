@@ -10,7 +10,7 @@ from services.kit.lifecycle import Lifecycle, TransitionRefused
 from services.maintenance.definition import DEFINITION
 from services.maintenance.exchange_model import ExchangeState as E
 from services.maintenance.plan_model import PlanState as P
-from services.maintenance.plan_model import TemplateState as T
+from services.maintenance.template_model import TemplateState as T
 from services.maintenance.work_lifecycle import EXCHANGE, PLAN, TEMPLATE, WORK_ORDER
 from services.maintenance.work_order_model import WorkOrderState as W
 
