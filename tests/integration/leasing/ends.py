@@ -5,7 +5,13 @@ from decimal import Decimal
 from typing import Any
 
 from ironloop.common.v1 import common_pb2
-from ironloop.leasing.v1 import claims_pb2, claims_pb2_grpc, endings_pb2
+from ironloop.leasing.v1 import (
+    claims_pb2,
+    claims_pb2_grpc,
+    disposals_pb2,
+    disposals_pb2_grpc,
+    endings_pb2,
+)
 from ironloop.leasing.v1 import leasing_pb2 as pb
 
 from infra.local.client import Actor
@@ -171,5 +177,22 @@ async def pay_claim(actor: Actor, name: str, amount_fen: int = 0) -> claims_pb2.
             request_id=request_id(),
             name=name,
             amount=wire.money(amount_fen) if amount_fen else None,
+        )
+    )
+
+
+def disposals(actor: Actor) -> "disposals_pb2_grpc.DisposalServiceAsyncStub":
+    """Return the disposals' stub of an actor."""
+    return actor.stub(disposals_pb2_grpc.DisposalServiceStub)
+
+
+async def open_disposal(fleet: Fleet, lease: pb.Lease) -> disposals_pb2.Disposal:
+    """Open the disposal of WE-17: 2.5 % of the price, and 8,000.00 of transport."""
+    return await disposals(fleet.lessor).OpenDisposal(
+        disposals_pb2.OpenDisposalRequest(
+            request_id=request_id(),
+            lease=lease.name,
+            cost_rate=wire.decimal(Decimal("0.025")),
+            transport=wire.money(800_000),
         )
     )

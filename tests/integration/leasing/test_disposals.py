@@ -11,12 +11,11 @@ import grpc
 import pytest
 import pytest_asyncio
 from ironloop.finance.v1 import finance_pb2
-from ironloop.leasing.v1 import claims_pb2, disposals_pb2, disposals_pb2_grpc, programmes_pb2
+from ironloop.leasing.v1 import claims_pb2, disposals_pb2, programmes_pb2
 from ironloop.leasing.v1 import leasing_pb2 as pb
 from ironloop.marketplace.v1 import marketplace_events_pb2
 from ironloop.settlement.v1 import settlement_pb2
 
-from infra.local.client import Actor
 from services.kit import wire
 from services.kit.ids import name, new_id
 from services.kit.principals import enter, service_principal
@@ -27,6 +26,7 @@ from services.marketplace.definition import DEFINITION as MARKETPLACE
 from services.settlement.definition import DEFINITION as SETTLEMENT
 from tests.integration.finance.valuer import Valuer, open_valuer
 from tests.integration.leasing import ends
+from tests.integration.leasing.ends import disposals
 from tests.integration.leasing.fleet import (
     Fleet,
     fen,
@@ -72,15 +72,8 @@ class Sale:
         return await ends.repossess(self.fleet, lease)
 
     async def open(self, lease: pb.Lease) -> disposals_pb2.Disposal:
-        """Open the disposal of WE-17: 2.5 % and 8,000.00 of transport."""
-        return await disposals(self.fleet.lessor).OpenDisposal(
-            disposals_pb2.OpenDisposalRequest(
-                request_id=request_id(),
-                lease=lease.name,
-                cost_rate=wire.decimal(Decimal("0.025")),
-                transport=wire.money(800_000),
-            )
-        )
+        """Open the disposal of WE-17."""
+        return await ends.open_disposal(self.fleet, lease)
 
     async def settle(
         self, disposal: disposals_pb2.Disposal, price_fen: int, *, order: str = "", key: str = ""
@@ -132,10 +125,6 @@ class Sale:
         """Return what the funders of draws have, in fen."""
         wallet = settlement_pb2.ACCOUNT_KIND_WALLET
         return [await self.held(owner=payoff.funder, kind=wallet) for payoff in payoffs]
-
-
-def disposals(actor: Actor) -> "disposals_pb2_grpc.DisposalServiceAsyncStub":
-    return actor.stub(disposals_pb2_grpc.DisposalServiceStub)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
