@@ -190,4 +190,8 @@ create table passport_entry (
     primary key (subject, number)
 );
 
+-- What was said, recorded, measured or told is never changed.
+revoke update, delete on part_family_version, reman_step, bench_run, passport_entry
+from ironloop_remanufacturing;
+
 -- migrate:down

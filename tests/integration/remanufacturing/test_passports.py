@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+import pytest
 import pytest_asyncio
 from ironloop.maintenance.v1 import faults_pb2, maintenance_events_pb2, work_orders_pb2
 from ironloop.marketplace.v1 import machines_pb2, machines_pb2_grpc
@@ -246,3 +248,26 @@ async def test_hours_that_go_on_are_no_entry_and_a_new_model_is(shop: Shop) -> N
     shown = await passport(owner, machine.name)
     assert kinds(shown) == ["REGISTERED", "CORRECTED"]
     assert json.loads(shown.document)["identity"]["model"] == "SY235C"
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("part_family_version", "content"),
+        ("reman_step", "note"),
+        ("bench_run", "measurements"),
+        ("passport_entry", "public_facts"),
+    ],
+)
+async def test_the_service_itself_cannot_change_what_was_recorded(
+    shop: Shop, table: str, column: str
+) -> None:
+    await shop.stocked(await shop.family())
+    connection = await asyncpg.connect(shop.world.dsn("remanufacturing"))
+    try:
+        assert await connection.fetchval(f"select count(*) from {table}")
+        for change in (f"delete from {table}", f"update {table} set {column} = {column}"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(change)
+    finally:
+        await connection.close()
