@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.kit.amounts import yuan
 from services.kit.errors import InvalidArgument
 from services.leasing.papers import DamageLine
 
-CHARGES_FEN_MAX = 10**13  # a hundred billion yuan: the sum of a hundred lines stays an amount
+CHARGE_FEN_MAX = 10**11  # a billion yuan, above any machine: a typing error beyond it
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ def check_lines(lines: Sequence[DamageLine]) -> None:
             raise InvalidArgument(f"lines[{place}].charge", "is needed beyond fair wear")
         if not line.fair_wear and not line.evidence:
             raise InvalidArgument(f"lines[{place}].evidence", "is needed beyond fair wear")
-        if line.charge_fen > CHARGES_FEN_MAX // 100:
-            limit = f"must not exceed {CHARGES_FEN_MAX // 10_000:,} CNY"
+        if line.charge_fen > CHARGE_FEN_MAX:
+            limit = f"must not exceed {yuan(CHARGE_FEN_MAX)} CNY"
             raise InvalidArgument(f"lines[{place}].charge", limit)
 
 

@@ -48,13 +48,21 @@ _COURSE = [
 ]
 _BUYOUT = ["as_of", "due_fen", "principal_fen", "interest_fen", "fee_fen"]
 _DERIVED = ["overdue_count", "arrears_bucket", "overdue_since"]
-_SELECT = """
-    select l.*, a.overdue_count, a.arrears_bucket, a.overdue_since
+_KEPT = ["id", "version", "canonical_terms", "terms_sha256", "create_time", "update_time"]
+_ROW = ", ".join(
+    f"l.{column}"
+    for column in (*_KEPT, *_TERMS, *_FIGURES, *_COURSE, *(f"buyout_{part}" for part in _BUYOUT))
+)
+_FROM = """
+    a.overdue_count, a.arrears_bucket, a.overdue_since
     from lease l cross join lateral (
         select count(*) as overdue_count, coalesce(max(i.bucket), 0) as arrears_bucket,
             min(i.payable_on) as overdue_since
         from instalment i where i.lease_id = l.id and i.state = 'OVERDUE') as a
 """
+_SELECT = f"select {_ROW}, l.loss, l.inspection, {_FROM}"
+# A page of leases would be as large as all their papers.
+_SELECT_BARE = f"select {_ROW}, null::jsonb as loss, null::jsonb as inspection, {_FROM}"
 # Lessor, lessee, owners of instalments, the inspector and the insurer see a lease; so do those who
 # see every party's rows.
 _SEEN = """
@@ -126,6 +134,8 @@ async def list_leases(
 ) -> list[Lease]:
     """Return leases that the viewer may see, the newest first, after a (create time, id).
 
+    They come without their papers, so none of them is to be written.
+
     Each way of seeing is a branch of its own, read in the order of its own index.
     """
     wanted = """
@@ -143,7 +153,7 @@ async def list_leases(
         f"(select l.id from lease l where {way} and {wanted} {page})" for way in ways
     )
     rows = await connection.fetch(
-        f"{_SELECT} where l.id in (select id from ({branches}) as seen) {page}",
+        f"{_SELECT_BARE} where l.id in (select id from ({branches}) as seen) {page}",
         "" if viewer.sees_all else viewer.party,
         state,
         machine,
