@@ -48,6 +48,7 @@ from services.maintenance.work_order_handlers import (
 )
 from services.maintenance.work_order_model import (
     COST_FEN_MAX,
+    DOWNTIME_HOURS_MAX,
     HOURS_PLACES,
     Completion,
     WorkCost,
@@ -68,6 +69,7 @@ from services.maintenance.work_order_wire import (
 VERIFY_WORK = "work_order_verify"
 INVOICE_WORK = "work_order_invoice"
 CANCEL_WORK = "work_order_cancel"
+INSTALL_HOURS_MAX = Decimal(200_000)  # what remanufacturing and the register take
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,10 @@ async def complete(tx: Transaction, order_id: UUID, report: Report, *, etag: str
     require_workshop(order, "complete")
     fitted = await _fitted(tx, order, report.removals)
     hours = await meter_store.find_hours(tx.connection, machine.id)
-    if fitted and hours is None:
-        raise InvalidArgument("hours", "is needed: a unit went in and no reading was accepted yet")
+    if fitted and (hours is None or hours > INSTALL_HOURS_MAX):
+        raise InvalidArgument(
+            "hours", f"must be known and at most {INSTALL_HOURS_MAX:f}: a unit went in"
+        )
     completion = _completion(tx, order, report, hours=hours, fitted=fitted)
     done = order.moved(step, at=tx.now, completion=completion)
     await work_order_store.insert_lines(tx.connection, order.id, completion)
@@ -320,7 +324,7 @@ def _completion(
 
 
 def _downtime(tx: Transaction, order: WorkOrder, stated: Decimal | None) -> Decimal:
-    limit = down_for(order.down_since, tx.now)
+    limit = min(down_for(order.down_since, tx.now), DOWNTIME_HOURS_MAX)
     if stated is None:
         return limit
     if order.down_since is not None and stated > limit:

@@ -151,7 +151,8 @@ async def list_plans(
         f"""
         select {_PLAN} from service_plan p join monitored_machine m on m.id = p.machine_id
         where ($1::uuid is null or p.machine_id = $1) and {_SEEN}
-          and ($4::text is null or p.state = $4) and (not $5 or p.overdue_items > 0)
+          and ($4::text is null or p.state = $4)
+          and (not $5 or (p.overdue_items > 0 and p.state = 'ACTIVE'))
           and ($6::uuid is null or p.id < $6)
         order by p.id desc limit $7
         """,

@@ -7,11 +7,12 @@ from decimal import Decimal
 from ironloop.maintenance.v1 import plans_pb2 as pb
 
 from services.kit import wire
+from services.kit.clock import business_date
 from services.kit.errors import InvalidArgument
 from services.kit.etags import etag
 from services.kit.ids import name
 from services.maintenance.measures import measure, optional_decimal, shown_hours
-from services.maintenance.plan_model import PlanItem, ServicePlan, stand
+from services.maintenance.plan_model import PlanItem, PlanState, ServicePlan, stand
 from services.maintenance.template_model import KitPart, PlanTask, PlanTemplate
 
 INTERVAL_HOURS_MIN = Decimal(1)
@@ -38,7 +39,12 @@ def template_to_wire(template: PlanTemplate) -> pb.PlanTemplate:
 
 
 def plan_to_wire(plan: ServicePlan, *, hours: Decimal | None, on: date) -> pb.ServicePlan:
-    """Return a plan as it stands on a day at these accepted hours of its machine."""
+    """Return a plan as it stands on a day at these accepted hours of its machine.
+
+    A closed plan is shown as it was left.
+    """
+    if plan.state is PlanState.CLOSED:
+        hours, on = plan.hours, business_date(plan.update_time)
     if hours is not None:
         plan = plan.based_on(hours)
     plan = plan.assessed(on=on)

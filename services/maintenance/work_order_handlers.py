@@ -1,12 +1,12 @@
 """What is done with work orders until work begins, and what all their commands share.
 
-Locks are taken in one order everywhere: the machine, its faults, its plan, the work order, its
-exchanges.
+The machine is locked first, after its meter where that is moved too; whatever else is locked for a
+machine then has no second order.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from ironloop.maintenance.v1 import maintenance_events_pb2 as events
@@ -37,6 +37,7 @@ from services.maintenance.work_errors import (
 )
 from services.maintenance.work_lifecycle import WORK_ORDER
 from services.maintenance.work_order_model import (
+    DOWNTIME_HOURS_MAX,
     HoldReason,
     WorkClass,
     WorkOrder,
@@ -80,8 +81,7 @@ async def create_work_order(tx: Transaction, asked: WorkRequest) -> WorkOrder:
     payer = asked.payer or caller.require_party()
     if payer != caller.party and not caller.holds(options_pb2.ROLE_SERVICE):
         raise NotAPartyToThis("open a work order for", side="service", subject=payer)
-    if asked.down_since is not None and asked.down_since > tx.now:
-        raise InvalidArgument("down_since", f"must not be ahead of {tx.now.isoformat()}")
+    _check_down_since(asked.down_since, now=tx.now)
     workshop = asked.workshop or caller.require_party()
     await work_fault_handlers.check_open(tx, machine, asked.fault_ids)
     plan_id, kits = await _kits_of(tx, machine, asked.plan_items)
@@ -306,6 +306,19 @@ def state_changed(
         workshop=order.workshop,
         cost=cost_to_wire(order.completion.cost) if order.completion else None,
     )
+
+
+def _check_down_since(down_since: datetime | None, *, now: datetime) -> None:
+    """Check that a machine stopped before now, and no longer ago than a downtime can be.
+
+    Raises:
+        InvalidArgument: It did not.
+    """
+    earliest = now - timedelta(hours=int(DOWNTIME_HOURS_MAX))
+    if down_since is not None and not earliest <= down_since <= now:
+        raise InvalidArgument(
+            "down_since", f"must lie in {earliest.isoformat()} to {now.isoformat()}"
+        )
 
 
 async def _kits_of(

@@ -60,7 +60,7 @@ create table service_plan (
 create unique index service_plan_active on service_plan (machine_id) include (next_check_hours, hours)
 where state = 'ACTIVE';
 create index service_plan_machine on service_plan (machine_id, id desc);
-create index service_plan_overdue on service_plan (id desc) where overdue_items > 0;
+create index service_plan_overdue on service_plan (id desc) where overdue_items > 0 and state = 'ACTIVE';
 
 create table plan_item (
     plan_id uuid not null references service_plan,

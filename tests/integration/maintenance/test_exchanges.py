@@ -177,6 +177,31 @@ async def test_a_workshop_charges_no_deposit_that_is_not_approved(repair: Exchan
     assert await repair.wallet() == DEPOSIT_FEN + PRICE_FEN + LABOUR_FEN
 
 
+async def test_under_a_repairs_warranty_the_workshop_bears_the_exchange(
+    repair: ExchangeShop,
+) -> None:
+    shop, family = repair.shop, await repair.family()
+    first = await repair.order()
+    await shop.complete(first.name, warranty_months=3)
+    again = await shop.started(first.machine, warranty_of=first.name)
+    with refused("NOT_A_PARTY_TO_THIS"):
+        await repair.requested(again.name, family.name)
+    await money.fund(shop.world, shop.technician.party, DEPOSIT_FEN + PRICE_FEN)
+    asked = await exchanges(shop.technician).RequestExchange(
+        repair.request(again.name, family.name)
+    )
+    assert asked.payer == shop.technician.party
+    await repair.ship(asked.name)
+    done = await shop.complete(again.name, **repair.removal(asked.name))
+    assert (done.cost.total, done.cost.units) == (wire.money(0), wire.money(0))
+    await repair.until(asked.name, pb.EXCHANGE_STATE_INSTALLED)
+    await shop.verify(again.name)
+    await shop.invoice(again.name)
+    assert await shop.balance(shop.technician.party) == 0
+    assert await shop.balance(repair.reman.foreman.party) == PRICE_FEN
+    assert await repair.wallet() == DEPOSIT_FEN + PRICE_FEN + LABOUR_FEN
+
+
 async def test_an_exchange_is_not_found_by_a_stranger(repair: ExchangeShop) -> None:
     family, order = await repair.family(), await repair.order()
     asked = await repair.requested(order.name, family.name)

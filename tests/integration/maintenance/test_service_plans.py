@@ -171,6 +171,13 @@ async def test_a_machine_has_one_plan_and_no_compliance_without(shop: Shop) -> N
     assert not (await shop.health(machine)).HasField("maintenance_compliance")
     last = (await shop.events(events.ComplianceChanged, machine))[-1]
     assert not last.HasField("compliance")
+    for hours in ("1000", "2000"):
+        await shop.read_meter(machine, hours)
+    assert (await read(shop, plan)).compliance.value == "100.00"  # shown as it was left
+    with refused("TRANSITION_REFUSED"):
+        await plans(shop.owner).CloseServicePlan(
+            pb.CloseServicePlanRequest(request_id=request_id(), name=plan.name)
+        )
 
 
 async def test_a_template_must_fit_and_be_in_use(shop: Shop) -> None:

@@ -178,6 +178,13 @@ async def test_downtime_is_no_longer_than_since_the_machine_stopped(shop: Shop) 
     assert done.downtime_hours.value.startswith("5.0")
 
 
+async def test_a_machine_stopped_before_now_and_not_years_ago(shop: Shop) -> None:
+    machine = await shop.machine()
+    for hours in (-1, 10_001):
+        with refused("INVALID_FIELD"):
+            await shop.draft(machine, down_since=shop.hours_ago(hours))
+
+
 async def test_a_repair_under_its_workshops_warranty_costs_nothing(shop: Shop) -> None:
     machine = await shop.machine()
     first = await shop.started(machine)
