@@ -33,10 +33,10 @@ def opened(auction: Auction) -> events.AuctionOpened:
     )
 
 
-def bid_placed(auction: Auction, bid: Bid) -> events.BidPlaced:
+def bid_placed(auction: Auction, bid: Bid, *, sequence: int) -> events.BidPlaced:
     """Tell of a bid that is the highest now."""
     return events.BidPlaced(
-        **_lot(auction),
+        **(_lot(auction) | {"sequence": sequence}),
         bid=bid.name,
         bid_sequence=bid.sequence,
         bidder=bid.bidder,

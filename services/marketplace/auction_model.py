@@ -205,14 +205,19 @@ def decide(
 
     Accepted is what is at least the highest bid and the increment above it; so of two alike the
     one that is decided first wins. A bid in the last 120 seconds moves the close by 120 seconds.
+    An accepted bid is one event of the auction, the close that it moves another.
     """
     minimum_fen = auction.minimum_fen(policy)
     accepted = amount_fen >= minimum_fen
-    after = replace(auction, bid_sequence=auction.bid_sequence + 1)
-    if accepted:
+    sequence = auction.bid_sequence + 1
+    if not accepted:
+        after = replace(auction, bid_sequence=sequence)
+    else:
         is_late = at >= auction.close_time - SOFT_CLOSE
         after = replace(
-            after,
+            auction,
+            event_sequence=auction.event_sequence + 1 + is_late,
+            bid_sequence=sequence,
             state=AuctionState.EXTENDED if is_late else auction.state,
             accepted_bids=auction.accepted_bids + 1,
             high_fen=amount_fen,
@@ -223,7 +228,7 @@ def decide(
     bid = Bid(
         id=new_id(),
         auction_id=auction.id,
-        sequence=after.bid_sequence,
+        sequence=sequence,
         bidder=bidder,
         amount_fen=amount_fen,
         state=BidState.ACCEPTED if accepted else BidState.REFUSED,

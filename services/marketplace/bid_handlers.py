@@ -71,11 +71,10 @@ async def place_bids(
         if bid.state is BidState.REFUSED:
             outcomes.append(refusal_of(bid))
             continue
-        auction = await _tell(tx, before, auction, bid, traceparent=one.traceparent)
+        await _tell(tx, before, auction, bid, traceparent=one.traceparent)
         outcomes.append(bid_to_wire(bid, auction))
     if decided:
-        await bid_store.insert_bids(tx.connection, decided)
-        await auction_store.update_auction(tx.connection, auction, at=tx.now)
+        await bid_store.write_decided(tx.connection, auction, decided, at=tx.now)
     return outcomes
 
 
@@ -89,15 +88,13 @@ async def _admitted(tx: Transaction, auction: Auction, batch: Sequence[Asked[Off
 
 async def _tell(
     tx: Transaction, before: Auction, after: Auction, bid: Bid, *, traceparent: str
-) -> Auction:
+) -> None:
     """Tell of an accepted bid in the bidder's trace, and of the close that it moved."""
     command = "extend" if after.extensions > before.extensions else "bid"
     step = AUCTION.next(before.state, command, subject=after.name)
     assert step.target is after.state, "the model follows the table"
     with telemetry.span("bid", parent=traceparent):
-        after = after.told()
-        await tx.emit(auction_events.bid_placed(after, bid))
+        sequence = before.event_sequence + 1
+        await tx.emit(auction_events.bid_placed(after, bid, sequence=sequence))
         if command == "extend":
-            after = after.told()
             await tx.emit(auction_events.extended(after))
-    return after

@@ -1,6 +1,7 @@
 """All SQL of bids. They are only ever added, under the lock of their auction."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from services.kit.connection import Connection
@@ -8,17 +9,24 @@ from services.kit.principals import Principal
 from services.marketplace.auction_model import Auction, Bid, BidState
 
 
-async def insert_bids(connection: Connection, bids: Sequence[Bid]) -> None:
-    """Write decided bids of one locked auction."""
+async def write_decided(
+    connection: Connection, auction: Auction, bids: Sequence[Bid], *, at: datetime
+) -> None:
+    """Write decided bids of a locked auction, and the auction as it is after them."""
     await connection.execute(
         """
-        insert into bid (auction_id, sequence, id, bidder, amount_fen, state, minimum_fen,
-                         place_time, close_time)
-        select $1, * from unnest(
-            $2::bigint[], $3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::bigint[],
-            $8::timestamptz[], $9::timestamptz[])
+        with decided as (
+            insert into bid (auction_id, sequence, id, bidder, amount_fen, state, minimum_fen,
+                             place_time, close_time)
+            select $1, * from unnest(
+                $2::bigint[], $3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::bigint[],
+                $8::timestamptz[], $9::timestamptz[]))
+        update auction set version = version + 1, event_sequence = $10, state = $11,
+            close_time = $12, bid_sequence = $13, accepted_bids = $14, high_fen = $15,
+            high_bidder = $16, extensions = $17, update_time = $18
+        where id = $1
         """,
-        bids[0].auction_id,
+        auction.id,
         [bid.sequence for bid in bids],
         [bid.id for bid in bids],
         [bid.bidder for bid in bids],
@@ -27,6 +35,15 @@ async def insert_bids(connection: Connection, bids: Sequence[Bid]) -> None:
         [bid.minimum_fen for bid in bids],
         [bid.place_time for bid in bids],
         [bid.close_time for bid in bids],
+        auction.event_sequence,
+        auction.state,
+        auction.close_time,
+        auction.bid_sequence,
+        auction.accepted_bids,
+        auction.high_fen,
+        auction.high_bidder,
+        auction.extensions,
+        at,
     )
 
 
