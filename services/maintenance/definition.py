@@ -40,9 +40,9 @@ from services.maintenance.fleet_app import FleetApp
 from services.maintenance.fleet_desk import FleetDesk
 from services.maintenance.fleet_poller import FleetPoller
 from services.maintenance.health_rpc import HealthRpc
+from services.maintenance.lease_sagas import LEASE_SAGAS
 from services.maintenance.meter_rpc import MeterRpc
 from services.maintenance.plan_rpc import PlanRpc
-from services.maintenance.plan_sagas import PLAN_SAGAS
 from services.maintenance.settings import MaintenanceSettings
 from services.maintenance.telemetry_intake import Intake
 from services.maintenance.telemetry_rpc import TelemetryRpc
@@ -110,7 +110,7 @@ DEFINITION = ServiceDefinition(
         events.ExchangeStateChanged,
     ),
     consumes={**machine_consumers.CONSUMES, **work_consumers.CONSUMES},
-    sagas=(*PLAN_SAGAS, *WORK_ORDER_SAGAS, *EXCHANGE_SAGAS),
+    sagas=(*LEASE_SAGAS, *WORK_ORDER_SAGAS, *EXCHANGE_SAGAS),
     timers={
         plan_handlers.CALENDAR_TIMER: plan_handlers.check_when_due,
         telemetry_months.TIMER: telemetry_months.on_timer,

@@ -1,4 +1,4 @@
-"""What plans and exchanges learn from events: leases that begin, and what became of cores."""
+"""What plans, orders and exchanges learn from events: of leases, and what became of cores."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ from services.kit.sagas import SagaRunning
 from services.kit.transaction import Transaction
 from services.maintenance import exchange_handlers, exchange_store
 from services.maintenance.exchange_model import CoreOutcome
-from services.maintenance.plan_sagas import FOLLOW_LEASE
+from services.maintenance.lease_sagas import DRAFT_RETURNED, FOLLOW_LEASE
 
 WORK_ORDERS = "workOrders/"
 
@@ -33,10 +33,27 @@ class ExchangeNotReady(Unavailable):
 async def open_leased_plan(tx: Transaction, event: leasing.LeaseActivated) -> None:
     """Open the plan of a machine that went out on lease, or keep the one it has for the lease."""
     try:
-        await tx.start_saga(FOLLOW_LEASE, event.machine, facts={"lease": event.lease})
+        await tx.start_saga(
+            FOLLOW_LEASE, event.machine, facts={"machine": event.machine, "lease": event.lease}
+        )
     except SagaRunning as running:
         # The plan of its lease before is still being opened; this one follows it.
         raise Unavailable(running.message) from running
+
+
+async def draft_returned_order(tx: Transaction, event: leasing.ReturnInspected) -> None:
+    """Draft what is to be done on a machine that came back from its lease."""
+    await tx.start_saga(
+        DRAFT_RETURNED,
+        event.lease,
+        facts={
+            "machine": event.machine,
+            "lease": event.lease,
+            "lessor": event.lessor,
+            "condition": event.condition,
+            "is_damaged": wire.fen(event.damage_charge, field="damage_charge") > 0,
+        },
+    )
 
 
 async def note_authorised(tx: Transaction, event: reman.CoreReturnAuthorised) -> None:
@@ -96,6 +113,7 @@ async def _exchange_of(tx: Transaction, event: Any) -> UUID | None:
 
 CONSUMES: Mapping[type[Message], EventHandler] = {
     leasing.LeaseActivated: open_leased_plan,
+    leasing.ReturnInspected: draft_returned_order,
     reman.CoreReturnAuthorised: note_authorised,
     reman.CoreReceived: note_received,
     reman.CoreGraded: note_graded,

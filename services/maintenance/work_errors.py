@@ -159,6 +159,15 @@ class CostNotApproved(PreconditionFailed):
         )
 
 
+class WorkshopMissing(PreconditionFailed):
+    """An order is opened to a workshop."""
+
+    reason = "WORKSHOP_MISSING"
+
+    def __init__(self, work_order: str) -> None:
+        super().__init__(f"{work_order} names no workshop; state who does it", subject=work_order)
+
+
 class ExchangeNotShipped(PreconditionFailed):
     """An order is completed once each of its exchanges is shipped or given up."""
 

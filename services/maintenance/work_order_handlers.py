@@ -34,6 +34,7 @@ from services.maintenance.work_errors import (
     NotAPartyToThis,
     NotAssignedToYou,
     WarrantyEnded,
+    WorkshopMissing,
 )
 from services.maintenance.work_lifecycle import WORK_ORDER
 from services.maintenance.work_order_model import (
@@ -48,6 +49,7 @@ from services.maintenance.work_order_model import (
 from services.maintenance.work_order_wire import cost_to_wire, state_number
 
 START_WORK = "work_order_start"
+TITLE_CHARACTERS_MAX = 200  # as the contract says
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +128,50 @@ async def get_work_order(database: Database, order_id: UUID, *, viewer: Principa
     return order
 
 
-async def open_work_order(tx: Transaction, order_id: UUID, *, etag: str) -> WorkOrder:
+async def draft_returned(
+    tx: Transaction, machine_id: UUID, *, lease: str, lessor: str, condition: str, is_damaged: bool
+) -> None:
+    """Draft what is to be done on a machine that came back from its lease, for its lessor."""
+    work_class = WorkClass.CORRECTIVE if is_damaged else WorkClass.INSPECTION
+    order = WorkOrder(
+        id=new_id(),
+        version=1,
+        event_sequence=1,
+        state=WorkOrderState.DRAFT,
+        machine_id=machine_id,
+        title=f"Returned from {lease}: {condition}"[:TITLE_CHARACTERS_MAX],
+        work_class=work_class,
+        work_place=WorkPlace.FIELD,
+        payer=lessor,
+        workshop="",
+        create_time=tx.now,
+        update_time=tx.now,
+    )
+    await work_order_store.insert_work_order(tx.connection, order)
+    await tx.emit(state_changed(order, before=None))
+
+
+async def open_work_order(
+    tx: Transaction, order_id: UUID, *, etag: str, workshop: str
+) -> WorkOrder:
     """Release a draft to its workshop; its faults become WORK_ORDERED.
+
+    Args:
+        workshop: Who does it; empty: as drafted.
 
     Raises:
         NotFound, NotAPartyToThis, EtagMismatch, SagaRunning, TransitionRefused: As they say.
         FaultNotOpen: A fault was cleared or ordered meanwhile.
+        WorkshopMissing: Nobody is named who does it.
     """
     machine, order = await lock_idle(tx, order_id, etag=etag)
     step = WORK_ORDER.next(order.state, "open", subject=order.name)
     require_payer(order, "open")
+    workshop = workshop or order.workshop
+    if not workshop:
+        raise WorkshopMissing(order.name)
     await work_fault_handlers.order_work(tx, machine, order.fault_ids, work_order=order.name)
-    return await save(tx, order, order.moved(step, at=tx.now))
+    return await save(tx, order, order.moved(step, at=tx.now, workshop=workshop))
 
 
 async def assign(tx: Transaction, order_id: UUID, *, etag: str, technician: str) -> WorkOrder:

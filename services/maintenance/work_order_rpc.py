@@ -79,7 +79,9 @@ class WorkOrderRpc(work_orders_pb2_grpc.WorkOrderServiceServicer):
         order_id = parse_name(request.name, "workOrders")
         return await self._run(
             request,
-            lambda tx: work_order_handlers.open_work_order(tx, order_id, etag=request.etag),
+            lambda tx: work_order_handlers.open_work_order(
+                tx, order_id, etag=request.etag, workshop=request.workshop
+            ),
         )
 
     async def AssignWorkOrder(

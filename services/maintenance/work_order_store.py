@@ -137,7 +137,7 @@ async def update_work_order(connection: Connection, order: WorkOrder) -> None:
             labour_fen = $15, warranty_fen = $16, units_fen = $17, completer = $18,
             complete_time = $19, warranty_end = $20, warranty_hours_end = $21, verifier = $22,
             verify_time = $23, txn = $24, invoice_time = $25, cancel_reason = $26,
-            update_time = $27
+            update_time = $27, workshop = $28
         where id = $1
         """,
         order.id,
@@ -167,6 +167,7 @@ async def update_work_order(connection: Connection, order: WorkOrder) -> None:
         order.invoice_time,
         order.cancel_reason,
         order.update_time,
+        order.workshop,
     )
 
 

@@ -3,9 +3,11 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import grpc
 import pytest
+from ironloop.leasing.v1 import leasing_events_pb2 as leasing
 from ironloop.maintenance.v1 import faults_pb2
 from ironloop.maintenance.v1 import maintenance_events_pb2 as events
 from ironloop.maintenance.v1 import work_orders_pb2 as pb
@@ -14,6 +16,8 @@ from ironloop.marketplace.v1 import machines_pb2, machines_pb2_grpc
 from infra.local.client import Actor
 from services.kit import wire
 from services.kit.ids import name, new_id
+from services.kit.principals import enter, service_principal
+from services.maintenance import work_consumers
 from tests.integration.maintenance.workshop import Shop, number, orders, part, request_id
 from tests.support import money
 from tests.support.refusals import refused
@@ -58,8 +62,7 @@ async def test_an_invoice_asked_for_twice_moves_money_once(shop: Shop) -> None:
     await money.fund(shop.world, shop.owner.party, 1_000_00)
     request = pb.InvoiceWorkOrderRequest(request_id=request_id(), name=order.name)
     first, second = await asyncio.gather(
-        orders(shop.owner).InvoiceWorkOrder(request),
-        _until_answered(orders(shop.owner).InvoiceWorkOrder, request),
+        *(_until_answered(orders(shop.owner).InvoiceWorkOrder, request) for _ in "ab")
     )
     assert first.txn == second.txn
     assert await shop.balance(shop.owner.party) == 760_00
@@ -366,3 +369,35 @@ async def test_a_leased_machine_goes_back_under_its_lease_if_that_still_runs(
         else (machines_pb2.CUSTODY_ON_LEASE, lessee.party, lease)
     )
     assert (held.custody, held.custodian, held.lease) == expected
+
+
+@pytest.mark.parametrize("damage_fen", [0, 3_000_00])
+async def test_a_machine_back_from_its_lease_gets_a_draft_for_its_lessor(
+    shop: Shop, damage_fen: int
+) -> None:
+    machine, lease = await shop.machine(), name("leases", new_id())
+    enter(service_principal("maintenance"), "events")
+    returned = leasing.ReturnInspected(
+        lease=lease,
+        sequence=1,
+        machine=machine,
+        lessor=shop.owner.party,
+        damage_charge=wire.money(damage_fen),
+        condition="Bucket cracked",
+    )
+    database = shop.world.running["maintenance"].runtime.database
+    await database.run(partial(work_consumers.draft_returned_order, event=returned))
+    await shop.world.until_at_rest()
+    listed = await orders(shop.owner).ListWorkOrders(pb.ListWorkOrdersRequest(machine=machine))
+    (draft,) = listed.work_orders
+    kind = pb.WORK_CLASS_CORRECTIVE if damage_fen else pb.WORK_CLASS_INSPECTION
+    assert (draft.state, draft.work_class) == (pb.WORK_ORDER_STATE_DRAFT, kind)
+    assert draft.title == f"Returned from {lease}: Bucket cracked"
+    opening = pb.OpenWorkOrderRequest(request_id=request_id(), name=draft.name)
+    with refused("WORKSHOP_MISSING"):
+        await orders(shop.owner).OpenWorkOrder(opening)
+    named = pb.OpenWorkOrderRequest(
+        request_id=request_id(), name=draft.name, workshop=shop.technician.party
+    )
+    assert (await orders(shop.owner).OpenWorkOrder(named)).workshop == shop.technician.party
+    assert (await shop.start(draft.name)).state == pb.WORK_ORDER_STATE_IN_PROGRESS
