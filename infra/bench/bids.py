@@ -73,11 +73,11 @@ async def measure() -> list[Figure]:
                 rising, _ = await _storm(lab, marketplace, _rising())
                 rounds.append(Round(echoed, contested, rising, share))
                 progress.advance(task)
-    contested = [one.contested / one.echo for one in rounds]
-    rising = [one.rising / one.echo for one in rounds]
+    contested_ratios = [one.contested / one.echo for one in rounds]
+    rising_ratios = [one.rising / one.echo for one in rounds]
     return [
-        Figure("bids_over_echo", "ratio", contested, must=0.15, aim=0.3),
-        Figure("accepted_bids_over_echo", "ratio", rising, must=0.15),
+        Figure("bids_over_echo", "ratio", contested_ratios, must=0.15, aim=0.3),
+        Figure("accepted_bids_over_echo", "ratio", rising_ratios, must=0.15),
         Figure("bids", "calls/s", [one.contested for one in rounds]),
         Figure("accepted_bids", "calls/s", [one.rising for one in rounds]),
         Figure("accepted_of_bids", "ratio", [one.accepted_share for one in rounds]),
