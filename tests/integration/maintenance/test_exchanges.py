@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
+from functools import partial
 
 import grpc
 import pytest
@@ -9,9 +10,12 @@ import pytest_asyncio
 from ironloop.maintenance.v1 import exchanges_pb2 as pb
 from ironloop.maintenance.v1 import work_orders_pb2
 from ironloop.remanufacturing.v1 import cores_pb2, reman_pb2
+from ironloop.remanufacturing.v1 import remanufacturing_events_pb2 as reman_events
 
 from services.kit import wire
+from services.kit.principals import enter, service_principal
 from services.kit.service import ServiceDefinition
+from services.maintenance import work_consumers
 from services.maintenance.definition import DEFINITION as MAINTENANCE
 from services.maintenance.exchange_sagas import EXCHANGE_SAGAS
 from services.maintenance.work_order_sagas import WORK_ORDER_SAGAS
@@ -255,6 +259,34 @@ async def test_giving_an_exchange_up_killed_after_any_step_is_finished_on_restar
     assert given_up.state == pb.EXCHANGE_STATE_CANCELLED
     assert (await repair.unit(asked.unit)).state == reman_pb2.UNIT_STATE_STOCKED
     assert await repair.wallet() == DEPOSIT_FEN + PRICE_FEN + LABOUR_FEN
+
+
+async def test_a_cores_event_waits_for_an_exchange_that_is_still_being_written(
+    repair: ExchangeShop,
+) -> None:
+    halt = Halt("exchange_request", "charge_deposit", after_call=True, reached=asyncio.Event())
+    family, order = await repair.family(), await repair.order()
+    request = repair.request(order.name, family.name)
+    await halted(repair.shop, halt)
+    call = asyncio.ensure_future(exchanges(repair.shop.owner).RequestExchange(request))
+    async with asyncio.timeout(20):
+        await halt.reached.wait()
+    listed = await cores(repair.reman.foreman).ListCoreReturns(cores_pb2.ListCoreReturnsRequest())
+    charged = listed.core_returns[0]
+    forfeited = reman_events.CoreForfeited(core_return=charged.name, work_order=order.name)
+    enter(service_principal("maintenance"), "events")
+    settle = partial(work_consumers.settle_forfeited, event=forfeited)
+    with pytest.raises(work_consumers.ExchangeNotReady):
+        await repair.shop.world.running["maintenance"].runtime.database.run(settle)
+    await dies(repair.shop, halt, call)
+    asked = await exchanges(repair.shop.owner).RequestExchange(request)
+    await repair.shop.world.running["maintenance"].runtime.database.run(settle)
+    known = await repair.read(asked.name)
+    assert known.core_outcome == pb.CORE_OUTCOME_FORFEITED
+    assert known.state == pb.EXCHANGE_STATE_DEPOSIT_CHARGED  # closed once its unit is installed
+    await repair.ship(asked.name)
+    await repair.shop.complete(order.name, **repair.removal(asked.name))
+    assert steps_of(await repair.until(asked.name, pb.EXCHANGE_STATE_CLOSED))[-1] == "CLOSE"
 
 
 @pytest.mark.parametrize(("kind", "step", "after_call"), halt_points(WORK_ORDER_SAGAS))
