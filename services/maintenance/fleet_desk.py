@@ -13,8 +13,7 @@ from services.iso15143.model import Header, Page, Problem
 from services.iso15143.reader import read_page
 from services.kit.principals import Principal
 from services.kit.runtime import Runtime
-from services.kit.transaction import Transaction
-from services.maintenance import machine_clients, machine_store, telemetry_store
+from services.maintenance import machine_clients, machine_store
 from services.maintenance.errors import DocumentRefused
 from services.maintenance.fleet_rows import ReadMachine, rows_of
 from services.maintenance.machine_model import MonitoredMachine
@@ -108,13 +107,8 @@ class FleetDesk:
             return
         rows = [row for machine in read.values() for row in machine.rows]
         faults = [fault for machine in read.values() for fault in machine.faults]
-        stored = await self._intake.store(rows, faults)
         units = {machine_id: machine.unit for machine_id, machine in read.items()}
-
-        async def keep_units(tx: Transaction) -> None:
-            await telemetry_store.save_units(tx.connection, units, at=tx.now)
-
-        await self._database.run(keep_units)
+        stored = await self._intake.store(rows, faults, units=units)
         for report in reports:
             if report.outcome is Outcome.TAKEN:
                 machine_id = machines[id(report)][0].id

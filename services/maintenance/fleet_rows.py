@@ -37,12 +37,9 @@ from services.maintenance.telemetry_model import (
     LABEL_MAX,
     TelemetryElement,
     TelemetryRow,
+    Unit,
     time_problem,
 )
-
-Unit = tuple[
-    str, str | None, str | None, str | None, str | None, datetime | None, str | None
-]  # as telemetry_store.save_units takes it
 
 # The standard's name of each element that is kept as readings, and the attribute of its value.
 _BY_ATTRIBUTE = {

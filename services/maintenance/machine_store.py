@@ -86,23 +86,30 @@ async def find_by_numbers(
     """
     rows = await connection.fetch(
         f"""
-        select asked.number as asked_number, {_COLUMNS.replace(" id,", " m.id,")}
-        from unnest($1::text[]) as asked (number)
-        join lateral (
-            select * from monitored_machine where upper(pin) = asked.number and pin <> ''
-            union
-            select * from monitored_machine
-            where upper(serial_number) = asked.number and serial_number <> ''
-            union
-            select known.* from fleet_unit u join monitored_machine known on known.id = u.machine_id
-            where upper(u.equipment_id) = asked.number
-        ) m on $2 or m.title_holder = $3 or m.custodian = $3
-        """,
+        select {_COLUMNS.replace(" id,", " m.id,")}, u.equipment_id
+        from monitored_machine m left join fleet_unit u on u.machine_id = m.id
+        where m.id in (
+            select id from monitored_machine where upper(pin) = any ($1::text[]) and pin <> ''
+            union all
+            select id from monitored_machine
+            where upper(serial_number) = any ($1::text[]) and serial_number <> ''
+            union all
+            select machine_id from fleet_unit where upper(equipment_id) = any ($1::text[]))
+        and ($2 or m.title_holder = $3 or m.custodian = $3)
+        """.replace(" make, model,", " m.make, m.model,")
+        .replace(" pin, serial_number,", " m.pin, m.serial_number,")
+        .replace("create_time, update_time", "m.create_time, m.update_time"),
         numbers,
         viewer.sees_all,
         viewer.party or None,
     )
-    return [(row["asked_number"], _machine(row)) for row in rows]
+    asked = set(numbers)
+    found = []
+    for row in rows:
+        carried = {row["pin"], row["serial_number"], row["equipment_id"] or ""}
+        machine = _machine(row)
+        found += [(number, machine) for one in carried if (number := one.upper()) in asked]
+    return found
 
 
 async def list_page(

@@ -114,8 +114,7 @@ async def replace_meter(
     if old_figure > highest:
         raise InvalidArgument("old_figure", f"must not exceed {highest:.2f}, what time allows")
     announcer = Announcer(tx, await machine_store.lock_machines(tx.connection, [machine_id]))
-    moved = replace(
-        meter,
+    moved = meter._replace(
         version=meter.version + 1,
         figure=new_figure,
         run_before=meter.run_before + old_figure - new_figure,
@@ -164,8 +163,8 @@ async def set_range(
     check_etag(etag, meter.version)
     if rolls_over_at is not None and rolls_over_at <= meter.figure:
         raise InvalidArgument("rolls_over_at", f"must be above the last reading, {meter.figure:f}")
-    changed = replace(
-        meter, version=meter.version + 1, rolls_over_at=rolls_over_at, update_time=tx.now
+    changed = meter._replace(
+        version=meter.version + 1, rolls_over_at=rolls_over_at, update_time=tx.now
     )
     await meter_store.save_meters(tx.connection, [changed])
     return changed

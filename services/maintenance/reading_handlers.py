@@ -52,8 +52,7 @@ async def accept(
     else:
         if reading.figure < meter.figure:
             raise MeterWouldFall(machine, figure=reading.figure, beside=meter.figure)
-        moved = replace(
-            meter,
+        moved = meter._replace(
             version=meter.version + 1,
             figure=reading.figure,
             read_at=reading.read_at,
@@ -134,7 +133,7 @@ async def correct(
     )
     moved = meter
     if is_last:
-        moved = replace(meter, version=meter.version + 1, figure=figure, update_time=tx.now)
+        moved = meter._replace(version=meter.version + 1, figure=figure, update_time=tx.now)
     return await move(tx, announcer, meter, moved, right)
 
 

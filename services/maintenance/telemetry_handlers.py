@@ -5,7 +5,7 @@ batch has, the batch goes in row by row instead and its new ones are told apart.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -41,6 +41,7 @@ from services.maintenance.telemetry_model import (
     Series,
     Stored,
     TelemetryRow,
+    Unit,
     meter_figure,
 )
 
@@ -53,11 +54,13 @@ async def store_batch(
     faults: Sequence[FaultReport | ControllerReport],
     *,
     new_series: Sequence[Series],
+    units: Mapping[UUID, Unit],
 ) -> Stored:
     """Store a batch of machines that are known here; what was stored before changes nothing.
 
     Args:
         new_series: Series of the rows that may not have been seen before.
+        units: How a page's sender knows its machines.
     """
     stored = Stored(series=list(new_series))
     with_meters = sorted({row.machine_id for row in rows if row.element in METERS})
@@ -68,6 +71,8 @@ async def store_batch(
     new = await _write(tx, rows, stored) if rows else []
     if new_series:
         await telemetry_store.note_series(tx.connection, new_series)
+    if units:
+        await telemetry_store.save_units(tx.connection, units, at=tx.now)
     desk = _MeterDesk(meters, now=tx.now)
     desk.judge(new)
     stored.quarantined.update(desk.quarantined_machines())

@@ -1,13 +1,13 @@
 """The one way in for readings: partitions made, a batch committed, its series remembered."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from services.kit.database import Database
 from services.kit.transaction import Transaction
 from services.maintenance import telemetry_handlers
 from services.maintenance.fault_model import ControllerReport, FaultReport
-from services.maintenance.telemetry_model import Series, SeriesKey, Stored, TelemetryRow
+from services.maintenance.telemetry_model import Series, SeriesKey, Stored, TelemetryRow, Unit
 from services.maintenance.telemetry_months import Months
 
 SERIES_MAX = 200_000  # remembered; beyond it all is forgotten and asked again, about 20 MiB
@@ -23,7 +23,11 @@ class Intake:
         self._count = 0
 
     async def store(
-        self, rows: Sequence[TelemetryRow], faults: Sequence[FaultReport | ControllerReport] = ()
+        self,
+        rows: Sequence[TelemetryRow],
+        faults: Sequence[FaultReport | ControllerReport] = (),
+        *,
+        units: Mapping[UUID, Unit] | None = None,
     ) -> Stored:
         """Store one batch in one transaction.
 
@@ -35,7 +39,9 @@ class Intake:
         new_series = self._new_series(rows)
 
         async def work(tx: Transaction) -> Stored:
-            return await telemetry_handlers.store_batch(tx, rows, faults, new_series=new_series)
+            return await telemetry_handlers.store_batch(
+                tx, rows, faults, new_series=new_series, units=units or {}
+            )
 
         stored = await self._database.run(work)
         self._remember(new_series)

@@ -14,7 +14,6 @@ READ_AT_MIN = datetime(2000, 1, 1, tzinfo=UTC)  # no telematics unit is older
 AHEAD_MAX = timedelta(days=1)  # clocks of machines go wrong; a day covers every zone
 LABEL_MAX = 100
 NUMBER_MAX = Decimal(10) ** 12  # as services.iso15143.values: a larger number is noise
-PLACES_MAX = 9
 
 
 class TelemetryElement(IntEnum):
@@ -62,6 +61,9 @@ class TelemetryRow(NamedTuple):
     extras: str | None = None
 
 
+# How a sender knows a machine: equipment id, OEM, model, serial number, PIN, when its unit was
+# installed, and JSON of the parts that the standard does not know.
+Unit = tuple[str, str | None, str | None, str | None, str | None, datetime | None, str | None]
 Series = tuple[UUID, int, str]  # machine, element, label
 SeriesKey = tuple[int, str]
 

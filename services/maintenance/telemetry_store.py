@@ -1,12 +1,13 @@
 """All SQL of readings as they were sent."""
 
+import io
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from services.kit.connection import Connection, Row
-from services.maintenance.telemetry_model import Series, TelemetryRow
+from services.maintenance.telemetry_model import Series, TelemetryRow, Unit
 
 _COLUMNS = """
     machine_id, element, read_at, label, value, longitude, altitude, capacity, units, text, extras
@@ -19,9 +20,43 @@ async def copy_rows(connection: Connection, rows: Sequence[TelemetryRow]) -> Non
     Raises:
         asyncpg.UniqueViolationError: One of them is there; none is written.
     """
-    await connection.copy_records_to_table(
-        "telemetry", records=rows, columns=list(TelemetryRow._fields)
+    text = "".join([_line(row) for row in rows])
+    await connection.copy_to_table(
+        "telemetry", source=io.BytesIO(text.encode()), columns=list(TelemetryRow._fields)
     )
+
+
+def _line(row: TelemetryRow) -> str:
+    """Return a row in the text format of COPY; no text of it holds a tab or a line's end."""
+    (
+        machine_id,
+        element,
+        read_at,
+        label,
+        value,
+        longitude,
+        altitude,
+        capacity,
+        units,
+        text,
+        extras,
+    ) = row
+    if label or units or text or extras:
+        label, text = _escaped(label) or "", _escaped(text)
+        units, extras = _escaped(units), _escaped(extras)
+    return (
+        f"{machine_id}\t{element}\t{read_at}\t{label}\t{_NULL if value is None else value}\t"
+        f"{_NULL if longitude is None else longitude}\t{_NULL if altitude is None else altitude}\t"
+        f"{_NULL if capacity is None else capacity}\t{units or _NULL}\t"
+        f"{_NULL if text is None else text}\t{extras or _NULL}\n"
+    )
+
+
+_NULL = "\\N"
+
+
+def _escaped(text: str | None) -> str | None:
+    return text.replace("\\", "\\\\") if text else text
 
 
 async def insert_missing(
@@ -152,10 +187,8 @@ def _row(row: Row) -> TelemetryRow:
     return TelemetryRow(**{column: row[column] for column in TelemetryRow._fields})
 
 
-async def save_units(
-    connection: Connection, units: Mapping[UUID, tuple[Any, ...]], *, at: datetime
-) -> None:
-    """Keep how a sender knows machines: equipment id, OEM, model, serial, PIN, install, extras."""
+async def save_units(connection: Connection, units: Mapping[UUID, Unit], *, at: datetime) -> None:
+    """Keep how a sender knows machines; what has not changed is not written."""
     rows = [(machine_id, *units[machine_id]) for machine_id in sorted(units)]
     await connection.execute(
         """
@@ -182,10 +215,8 @@ async def save_units(
     )
 
 
-async def find_units(
-    connection: Connection, machine_ids: Sequence[UUID]
-) -> dict[UUID, tuple[Any, ...]]:
-    """Return how senders know machines, as `save_units` takes it, by machine."""
+async def find_units(connection: Connection, machine_ids: Sequence[UUID]) -> dict[UUID, Unit]:
+    """Return how senders know machines, by machine."""
     rows = await connection.fetch(
         """
         select machine_id, equipment_id, oem_name, model, serial_number, pin, unit_install_time,

@@ -121,18 +121,20 @@ class TelemetryStream:
         """Find the machines of a message that the stream has not named before."""
         if len(self._machines) > MACHINES_MAX:
             self._machines.clear()
-        rows: Iterable[Any] = [*request.readings, *request.faults, *request.frames]
-        new = {row.machine for row in rows} - self._machines.keys()
+        known = self._machines
+        new = {ref for row in request.readings if (ref := row.machine) not in known}
+        new |= {ref for row in request.faults if (ref := row.machine) not in known}
+        new |= {ref for row in request.frames if (ref := row.machine) not in known}
         if not new:
             return
         ids = {ref: found for ref in new if (found := _id_of(ref)) is not None}
         numbers = {ref: number for ref in new if (number := _number_of(ref))}
         seen = await self._find_ids(set(ids.values()))
-        for machine_id in set(ids.values()) - seen:
+        for machine_id in set(ids.values()) - seen.keys():
             if self._asked < ASKED_MAX:
                 self._asked += 1
                 await self._ask(machine_id)
-        if set(ids.values()) - seen and self._asked:
+        if set(ids.values()) - seen.keys() and self._asked:
             seen = await self._find_ids(set(ids.values()))
         by_number = await self._find_numbers(set(numbers.values()))
         if set(numbers.values()) - by_number.keys() and self._viewer.party and not self._refreshed:
@@ -141,7 +143,7 @@ class TelemetryStream:
             by_number = await self._find_numbers(set(numbers.values()))
         for ref in new:
             if ref in ids:
-                self._machines[ref] = ids[ref] if ids[ref] in seen else None
+                self._machines[ref] = seen.get(ids[ref])
             else:
                 self._machines[ref] = by_number.get(numbers.get(ref, ""))
 
@@ -151,15 +153,18 @@ class TelemetryStream:
         except DomainError:
             return  # it stays unknown; the row says so
 
-    async def _find_ids(self, machine_ids: set[UUID]) -> set[UUID]:
+    async def _find_ids(self, machine_ids: set[UUID]) -> dict[UUID, UUID]:
+        """Return the ids of machines that the viewer sees, each as the driver makes it.
+
+        The driver's own ids hash and travel several times as fast as Python's.
+        """
         if not machine_ids:
-            return set()
+            return {}
         async with self._runtime.database.read() as connection:
-            return set(
-                await machine_store.find_machines_seen(
-                    connection, sorted(machine_ids), viewer=self._viewer
-                )
+            found = await machine_store.find_machines_seen(
+                connection, sorted(machine_ids), viewer=self._viewer
             )
+        return {machine_id: machine_id for machine_id in found}
 
     async def _find_numbers(self, numbers: set[str]) -> dict[str, UUID]:
         """Return the one machine that carries each number."""
