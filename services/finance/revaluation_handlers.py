@@ -29,6 +29,7 @@ from services.kit.transaction import Transaction
 KIND = "revaluation"
 AGAIN_AFTER = timedelta(days=1)  # where a machine could not be valued
 DRAWN = Reason(Cause.DRAWN, "the first curve of a new draw")
+VALUED = Reason(Cause.FUNDER, "a valuation of the funder's")
 ASKED = Reason(Cause.FUNDER, "asked for by the funder")
 MONTHLY = Reason(Cause.MONTHLY, "monthly revaluation")
 
@@ -94,6 +95,22 @@ async def order(
     if running is None:
         await _start(tx, ordered)
     return ordered
+
+
+async def take_value(tx: Transaction, machine: str, funder: str, *, valuation: str) -> None:
+    """Hold a funder's draws on a machine to a valuation that is there, if it is newer than theirs.
+
+    Its own revaluation may be about to do so, or has just done it: under the lock it is known.
+    """
+    draws = await draw_store.list_live_draws(tx.connection, machine)
+    if not any(draw.funder == funder for draw in draws):
+        return
+    await revaluation_store.lock_watch(tx.connection, machine, funder)
+    for draw in await draw_store.list_live_draws(tx.connection, machine):
+        is_held = draw.state is DrawState.ACTIVE and draw.funder == funder
+        if is_held and draw.valuation < valuation:
+            await order(tx, machine, funder, VALUED, given=valuation)
+            return
 
 
 async def request(tx: Transaction, draw_id: UUID, *, funder: str) -> Revaluation:

@@ -91,14 +91,10 @@ async def note_value(tx: Transaction, issued: valuation_events_pb2.ValuationIssu
 
     The borrower's own are left out: it may state hours or costs of its own choice in them.
     """
-    if not issued.machine:
-        return
-    reason = Reason(Cause.FUNDER, "a valuation of the funder's")
-    for draw in await _draws_on(tx, issued.machine):
-        if draw.funder == issued.party and draw.valuation < issued.valuation:
-            await revaluation_handlers.order(
-                tx, draw.machine, draw.funder, reason, given=issued.valuation
-            )
+    if issued.machine:
+        await revaluation_handlers.take_value(
+            tx, issued.machine, issued.party, valuation=issued.valuation
+        )
 
 
 async def note_drift(tx: Transaction, alarm: valuation_events_pb2.DriftAlarm) -> None:
