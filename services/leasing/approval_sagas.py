@@ -12,9 +12,9 @@ from services.kit.principals import Principal, principal
 from services.kit.runtime import Runtime
 from services.kit.sagas import Facts, Saga, SagaKind, Step
 from services.kit.transaction import Transaction
-from services.leasing import clients, lease_store, messages
+from services.leasing import clients, disposal_store, lease_store, messages
 from services.leasing.busy import begin, end, end_refused
-from services.leasing.errors import LessorLacksTitle, MachineLeased
+from services.leasing.errors import DisposalOpen, LessorLacksTitle, MachineLeased
 from services.leasing.handlers import EXPIRY, begin_release
 from services.leasing.lifecycle import LEASE
 from services.leasing.locks import lock_as_lessor, lock_as_side, lock_by_name
@@ -35,12 +35,16 @@ async def begin_approval(tx: Transaction, lease_id: UUID, *, viewer: Principal, 
     Raises:
         NotFound, PermissionDenied, LeaseBusy, EtagMismatch, TransitionRefused.
         MachineLeased: Another live lease holds the machine.
+        DisposalOpen: The machine is for sale.
     """
     lease = await lock_as_lessor(tx, lease_id, viewer=viewer)
     check_etag(etag, lease.version)
     LEASE.next(lease.state, "approve", subject=lease.name)
     if await lease_store.is_machine_leased(tx.connection, lease):
         raise MachineLeased(lease.terms.machine)
+    for_sale = await disposal_store.find_open(tx.connection, lease.terms.machine)
+    if for_sale is not None:
+        raise DisposalOpen(lease.terms.machine, for_sale)
     reserved_until = tx.now + RESERVED_FOR
     return await begin(tx, lease, "lease_approval", reserved_until=reserved_until.isoformat())
 

@@ -13,13 +13,13 @@ from services.kit.principals import Principal, principal
 from services.kit.runtime import Runtime
 from services.kit.sagas import Facts, Saga, SagaKind, Step
 from services.kit.transaction import Transaction
-from services.leasing import clients, disposal_store, instalment_store, pledges
+from services.leasing import clients, disposal_store, instalment_store, lease_store, pledges
 from services.leasing.announcements import announce, sides
 from services.leasing.busy import begin, end, end_refused
 from services.leasing.disposal_model import Disposal, DisposalState, lines_of
 from services.leasing.disposal_plan import beneficiary_of, debt_of
 from services.leasing.ending_messages import disposal_to_wire
-from services.leasing.errors import DisposalOpen
+from services.leasing.errors import DisposalOpen, MachineLeased
 from services.leasing.lifecycle import DISPOSAL, LEASE
 from services.leasing.locks import lock_as_lessor, lock_by_name
 
@@ -38,12 +38,15 @@ async def begin_opening(
     Raises:
         NotFound, PermissionDenied, LeaseBusy, TransitionRefused.
         DisposalOpen: One of the machine is open.
+        MachineLeased: The machine has been leased out again.
     """
     lease = await lock_as_lessor(tx, lease_id, viewer=viewer)
     LEASE.next(lease.state, "open_disposal", subject=lease.name)
     known = await disposal_store.find_open(tx.connection, lease.terms.machine)
     if known is not None:
         raise DisposalOpen(lease.terms.machine, known)
+    if await lease_store.is_machine_leased(tx.connection, lease):
+        raise MachineLeased(lease.terms.machine)
     return await begin(
         tx,
         lease,

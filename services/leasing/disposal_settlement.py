@@ -209,7 +209,7 @@ async def _close_instalments(
             )
         ended.append(over)
     await instalment_store.update_instalments(tx.connection, ended)
-    return replace(lease, outstanding_fen=0), closed
+    return replace(lease, outstanding_fen=0, is_machine_free=True), closed
 
 
 def _ended(tx: Transaction, closed: Closed) -> Instalment:

@@ -131,7 +131,7 @@ async def keep_agenda(tx: Transaction, timer: Timer) -> None:
 async def set_agenda(tx: Transaction, lease: Lease, instalments: Sequence[Instalment]) -> None:
     """Set the timer of the next day on which something happens to instalments."""
     day = next_agenda_day(instalments)
-    if day is None:
+    if day is None or lease.is_stopped:
         await tx.cancel_timers(lease.name, kind=AGENDA)
     else:
         await tx.set_timer(AGENDA, lease.name, due_at=start_of(day))

@@ -45,6 +45,7 @@ _COURSE = [
     "ended_on",
     "inspector",
     "return_condition",
+    "is_machine_free",
 ]
 _BUYOUT = ["as_of", "due_fen", "principal_fen", "interest_fen", "fee_fen"]
 _DERIVED = ["overdue_count", "arrears_bucket", "overdue_since"]
@@ -168,7 +169,8 @@ async def is_machine_leased(connection: Connection, lease: Lease) -> bool:
     found: bool = await connection.fetchval(
         """
         select exists (
-            select from lease where machine = $1 and id <> $2 and state = any($3::text[]))
+            select from lease
+            where machine = $1 and id <> $2 and state = any($3::text[]) and not is_machine_free)
         """,
         lease.terms.machine,
         lease.id,

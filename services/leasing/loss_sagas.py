@@ -20,12 +20,12 @@ from services.leasing.announcements import announce, announce_paid, sides
 from services.leasing.approval_sagas import answer_lease
 from services.leasing.busy import begin, end, end_refused
 from services.leasing.errors import LossPaid
+from services.leasing.hand_back import take_back
 from services.leasing.instalment_handlers import set_agenda
 from services.leasing.instalment_model import OPEN, Instalment, InstalmentState
 from services.leasing.lifecycle import INSTALMENT, LEASE
 from services.leasing.locks import lock_as_insurer, lock_by_name
 from services.leasing.model import Lease
-from services.leasing.repossession_sagas import take_back
 
 
 async def begin_loss_payment(tx: Transaction, lease_id: UUID, *, viewer: Principal) -> Saga:
@@ -138,10 +138,10 @@ async def _enter(tx: Transaction, saga: Saga) -> None:
         if paid.state is InstalmentState.PAID_OFF:
             numbers[paid.owner].append(paid.number)
     await instalment_store.update_instalments(tx.connection, settled)
-    await set_agenda(tx, lease, settled)
+    await set_agenda(tx, replace(lease, loss=loss), settled)
     lease = await announce(
         tx,
-        replace(lease, state=step.target, outstanding_fen=0, loss=loss),
+        replace(lease, state=step.target, outstanding_fen=0, loss=loss, is_machine_free=True),
         events.TotalLossPaid,
         insurer=loss.insurer,
         amount=wire.money(total_fen),

@@ -103,6 +103,8 @@ class Lease:
         ended_on: The day on which the machine left the lessee: taken back, returned or lost.
         inspector: Who may inspect the returned machine beside the lessor; "" for nobody.
         return_condition: What the lessor said of the machine when it came back.
+        is_machine_free: Whether the machine may be leased again though the lease is not over: it
+            was sold, or paid for.
     """
 
     id: UUID
@@ -139,6 +141,7 @@ class Lease:
     ended_on: date | None = None
     inspector: str = ""
     return_condition: str = ""
+    is_machine_free: bool = False
     loss: TotalLoss | None = None
     inspection: Inspection | None = None
 
@@ -164,6 +167,12 @@ class Lease:
         """The day on which the machine left the lessee, of a lease that it has left."""
         assert self.ended_on is not None, f"the machine of {self.name} is with the lessee"
         return self.ended_on
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether no instalment falls due any more: taken back, or lost and not paid for yet."""
+        is_unpaid_loss = self.loss is not None and self.loss.paid_at is None
+        return self.state is LeaseState.REPOSSESSED or is_unpaid_loss
 
     @property
     def is_signed_by_both(self) -> bool:

@@ -11,7 +11,7 @@ from services.kit.sagas import Saga, until_done
 from services.leasing import clients
 from services.leasing.clients import DrawPart, Payoff
 from services.leasing.disposal_model import Lender
-from services.leasing.errors import LiensRemain
+from services.leasing.errors import LessorLacksTitle, LiensRemain
 
 
 def as_of(saga: Saga) -> date:
@@ -29,11 +29,14 @@ async def quote_payoffs(
 
     Raises:
         LiensRemain: A lien would stay, and the title could not move.
+        LessorLacksTitle: The machine is the lessor's no more.
     """
     machine = saga.facts["machine"]
     payoffs = await clients.quote_payoffs(runtime.peers, machine, as_of=as_of(saga))
     if title_moves:
         bound = await clients.get_machine(runtime.peers, machine, actor=saga.actor)
+        if bound.title_holder != saga.facts["lessor"]:
+            raise LessorLacksTitle(machine, saga.facts["lessor"])
         for lien in bound.liens:
             if lien not in {payoff.lien for payoff in payoffs}:
                 raise LiensRemain(machine, lien)

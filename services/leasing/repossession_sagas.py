@@ -7,14 +7,14 @@ from ironloop.leasing.v1 import leasing_events_pb2 as events
 
 from services.kit import wire
 from services.kit.principals import Principal
-from services.kit.runtime import Runtime
-from services.kit.sagas import Facts, Saga, SagaKind, Step
+from services.kit.sagas import Saga, SagaKind, Step
 from services.kit.transaction import Transaction
-from services.leasing import clients, instalment_store
+from services.leasing import instalment_store
 from services.leasing.announcements import announce, sides
 from services.leasing.approval_sagas import answer_lease
 from services.leasing.busy import begin, end, end_refused
 from services.leasing.disposal_plan import debt_of
+from services.leasing.hand_back import take_back
 from services.leasing.instalment_handlers import AGENDA
 from services.leasing.lifecycle import LEASE
 from services.leasing.locks import lock_as_lessor, lock_by_name
@@ -31,22 +31,6 @@ async def begin_repossession(
     lease = await lock_as_lessor(tx, lease_id, viewer=viewer)
     LEASE.next(lease.state, "repossess", subject=lease.name)
     return await begin(tx, lease, "lease_repossession", condition=condition)
-
-
-async def take_back(runtime: Runtime, saga: Saga) -> Facts:
-    """Pass the machine's custody back to the lessor, from the site, the road or the workshop."""
-    machine = await clients.get_machine(runtime.peers, saga.facts["machine"], actor=saga.actor)
-    ways = ["IN_TRANSIT"] if machine.custody == "ON_LEASE" else []
-    for custody in (*ways, "AVAILABLE"):
-        await clients.hand_over_machine(
-            runtime.peers,
-            machine.name,
-            lease=saga.subject,
-            custody=custody,
-            custodian=saga.facts["lessor"],
-            request_id=saga.retry_request_id(custody),
-        )
-    return {}
 
 
 async def _repossess(tx: Transaction, saga: Saga) -> None:

@@ -19,6 +19,7 @@ from services.leasing.announcements import announce, sides
 from services.leasing.approval_sagas import answer_lease
 from services.leasing.busy import begin, end, end_refused
 from services.leasing.clients import Reported
+from services.leasing.hand_back import take_back
 from services.leasing.lifecycle import LEASE
 from services.leasing.locks import lock_as_lessee, lock_as_lessor, lock_by_name
 from services.leasing.term_handlers import ELECTION
@@ -36,19 +37,15 @@ async def begin_return(tx: Transaction, lease_id: UUID, *, viewer: Principal) ->
 
 
 async def _send_back(runtime: Runtime, saga: Saga) -> Facts:
-    await _hand_back(runtime, saga, custody="IN_TRANSIT")
-    return {}
-
-
-async def _hand_back(runtime: Runtime, saga: Saga, *, custody: str) -> None:
     await clients.hand_over_machine(
         runtime.peers,
         saga.facts["machine"],
         lease=saga.subject,
-        custody=custody,
+        custody="IN_TRANSIT",
         custodian=saga.facts["lessor"],
-        request_id=saga.request_id(custody),
+        request_id=saga.request_id("send back"),
     )
+    return {}
 
 
 async def _await_return(tx: Transaction, saga: Saga) -> None:
@@ -120,13 +117,6 @@ async def _report_hours(runtime: Runtime, saga: Saga) -> Facts:
     }
 
 
-async def _take_back(runtime: Runtime, saga: Saga) -> Facts:
-    """Take the machine back; where the lessee sent it without a word, it was on its way too."""
-    await _hand_back(runtime, saga, custody="IN_TRANSIT")
-    await _hand_back(runtime, saga, custody="AVAILABLE")
-    return {}
-
-
 async def _confirm(tx: Transaction, saga: Saga) -> None:
     facts = saga.facts
     lease = await lock_by_name(tx, saga.subject)
@@ -168,7 +158,7 @@ def _reported(kept: dict[str, Any] | None) -> Reported | None:
 RETURN_CONFIRMATION = SagaKind(
     kind="lease_return_confirmation",
     steps=(
-        Step("take back", call=_take_back),
+        Step("take back", call=take_back),
         Step("report hours", call=_report_hours, apply=_confirm),
     ),
     answer=answer_lease,

@@ -237,6 +237,24 @@ async def test_we_17_what_is_short_is_a_claim(sale: Sale) -> None:
     assert (await ends.close(fleet, lease)).state == pb.LEASE_STATE_CLOSED
 
 
+async def test_a_machine_is_sold_or_leased_out_again_but_not_both(sale: Sale) -> None:
+    fleet = sale.fleet
+    lease = await ends.matured(fleet)
+    await ends.returned(fleet, lease)
+    await ends.inspect(fleet, lease)
+    again = await fleet.quote(lease.terms.machine)
+    await fleet.apply(again)
+    disposal = await sale.open(lease)
+    with refused("DISPOSAL_OPEN"):
+        await fleet.approve(again)
+    await disposals(fleet.lessor).CancelDisposal(
+        disposals_pb2.CancelDisposalRequest(request_id=request_id(), name=disposal.name)
+    )
+    await fleet.approve(again)
+    with refused("MACHINE_LEASED"):
+        await sale.open(lease)
+
+
 async def test_a_deposit_pays_the_shortfall_when_the_lease_is_closed(sale: Sale) -> None:
     fleet = sale.fleet
     lease = await sale.repossessed(deposit_rate=wire.decimal(Decimal("0.1")))

@@ -95,6 +95,28 @@ async def test_an_assignee_gets_the_principal_of_its_instalments(fleet: Fleet) -
     assert (await ends.close(fleet, lease)).state == pb.LEASE_STATE_CLOSED
 
 
+async def test_no_payment_lets_instalments_fall_due_that_the_insurer_is_to_pay(
+    fleet: Fleet,
+) -> None:
+    lease = await fleet.active()
+    await ends.miss(fleet, lease, 1)
+    insurer = await fleet.world.party("FUNDER")
+    await report(fleet, lease, insurer.party)
+    await fleet.fund(fleet.lessee, 10_000_000)
+    await fleet.pay(lease)
+    await fleet.world.advance_days(40)
+    assert (await fleet.instalment(lease, 2)).state == pb.INSTALMENT_STATE_SCHEDULED
+    lost = await fleet.read(lease)
+    assert fen(lost.total_loss.stipulated_loss_value) == fen(lost.outstanding_principal)
+    assert fen(lost.outstanding_principal) < PRICE_FEN
+    # Paid for, the wreck is free for whoever mends it.
+    await fleet.fund(insurer, PRICE_FEN)
+    await pay_loss(insurer, lease)
+    again = await fleet.quote(lease.terms.machine)
+    await fleet.apply(again)
+    assert (await fleet.approve(again)).state == pb.LEASE_STATE_APPROVED
+
+
 async def test_a_wrong_report_is_rejected_and_the_lease_runs_on(fleet: Fleet) -> None:
     lease = await fleet.active()
     insurer = await fleet.world.party("FUNDER")

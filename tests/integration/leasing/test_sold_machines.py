@@ -28,6 +28,7 @@ from tests.integration.leasing.fleet import Fleet, fen
 from tests.integration.marketplace import market
 from tests.integration.procurement.trade import ADDRESS, Trade, orders, request_id
 from tests.support import money
+from tests.support.refusals import refused
 from tests.support.world import World
 
 
@@ -147,4 +148,6 @@ async def test_an_order_pays_lender_lessor_and_lessee_and_moves_the_title(
     owed = await ends.claim(fleet.lessee, settled.claims[0])
     assert owed.kind == claims_pb2.CLAIM_KIND_DISPOSAL_SHORTFALL
     assert fen(owed.amount) == fen(settled.debt) - to_draw_fen
+    with refused("LESSOR_LACKS_TITLE"):
+        await ends.open_disposal(fleet, lease)
     assert (await ends.close(fleet, lease)).state == pb.LEASE_STATE_CLOSED
