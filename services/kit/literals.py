@@ -6,6 +6,7 @@ Statements that travel together take no parameters. Everything else passes param
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -23,13 +24,17 @@ def inlined(statement: str, arguments: Sequence[Any]) -> str:
     return _PARAMETER.sub(lambda found: literals[int(found[1]) - 1], statement)
 
 
-def literal(value: Any) -> str:
+def literal(value: Any) -> str:  # noqa: PLR0911  (one return a type)
     """Return a value as PostgreSQL reads it with standard_conforming_strings on, its default."""
     match value:
         case None:
             return "null"
         case str():
             return _quoted(value)
+        case int() if not isinstance(value, bool):
+            return str(value) if value >= 0 else f"({value})"  # "--" would begin a comment
+        case datetime():
+            return f"'{value.isoformat()}'"
         case bytes():
             return f"'\\x{value.hex()}'"
         case UUID():

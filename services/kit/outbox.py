@@ -9,7 +9,6 @@ from google.protobuf.message import Message
 
 from services.kit import telemetry
 from services.kit.contract import event_of
-from services.kit.ids import new_id
 
 CONTENT_TYPE = "application/protobuf"
 PAYLOAD_BYTES_MAX = 900_000  # the broker takes 1 MiB a record, headers included
@@ -36,7 +35,7 @@ INSERT = """
 """
 
 
-def row_of(event: Message, *, service: str, occurred_at: datetime) -> OutboxRow:
+def row_of(event: Message, *, service: str, occurred_at: datetime, event_id: UUID) -> OutboxRow:
     """Return an event's row. Its aggregate's row must be locked, so that sequences have no gaps.
 
     Raises:
@@ -49,7 +48,6 @@ def row_of(event: Message, *, service: str, occurred_at: datetime) -> OutboxRow:
         raise ValueError(f"{event.DESCRIPTOR.full_name} needs a key and a sequence from 1")
     if len(payload) > PAYLOAD_BYTES_MAX:
         raise ValueError(f"{event.DESCRIPTOR.full_name} of {len(payload)} bytes is too large")
-    event_id = new_id()
     headers = {
         "ce_specversion": "1.0",
         "ce_id": str(event_id),

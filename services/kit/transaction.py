@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from services.kit import outbox, sagas, timers
 from services.kit.clock import business_date
 from services.kit.connection import Connection
+from services.kit.ids import new_id
 from services.kit.literals import inlined
 from services.kit.outbox import OutboxRow
 from services.kit.principals import principal
@@ -66,7 +67,9 @@ class Transaction:
         started: Sagas to drive once it has committed.
         events: What it emitted; written just before the commit, in this order.
         record: The answer that it keeps under its request's id, written with the events.
+        last: Statements with their arguments that go out just before the commit, with the events.
         timers_set: Whether it set a timer.
+        event_time: When the event that is being applied came about, aware; None outside consumers.
         opening: What the server said of the statement sent with BEGIN, "SELECT 1" for example.
     """
 
@@ -76,7 +79,9 @@ class Transaction:
     started: list[Saga] = field(default_factory=list)
     events: list[OutboxRow] = field(default_factory=list)
     record: RequestRecord | None = None
+    last: list[tuple[str, Sequence[object]]] = field(default_factory=list)
     timers_set: bool = False
+    event_time: datetime | None = None
     opening: str = ""
     _savepoints: int = 0
 
@@ -85,14 +90,26 @@ class Transaction:
         """The business date of `now`."""
         return business_date(self.now)
 
-    async def emit(self, event: Message) -> None:
-        """Tell an event. Its sequence is the next one of its aggregate, whose row is locked."""
-        self.events.append(outbox.row_of(event, service=self.service, occurred_at=self.now))
+    async def emit(self, event: Message, *, event_id: UUID | None = None) -> None:
+        """Tell an event. Its sequence is the next one of its aggregate, whose row is locked.
+
+        Args:
+            event_id: Where it follows from the event, so that a rebuilt one is known again.
+        """
+        self.events.append(
+            outbox.row_of(
+                event, service=self.service, occurred_at=self.now, event_id=event_id or new_id()
+            )
+        )
+
+    def write_last(self, statement: str, *arguments: object) -> None:
+        """Run a statement just before the commit, sent together with it; `literals` writes it."""
+        self.last.append((statement, arguments))
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo what the block did, events and sagas too, where it raises; the rest stays."""
-        events, started = len(self.events), len(self.started)
+        events, started, last = len(self.events), len(self.started), len(self.last)
         self._savepoints += 1
         name = f"savepoint_{self._savepoints}"
         await self.connection.execute(f"savepoint {name}")
@@ -102,6 +119,7 @@ class Transaction:
         except BaseException:
             del self.events[events:]
             del self.started[started:]
+            del self.last[last:]
             if not self.connection.is_closed():
                 await self.connection.execute(f"rollback to savepoint {name}")
             raise
@@ -113,15 +131,15 @@ class Transaction:
             StatementPassedOver: A statement had failed, and the server undid everything.
             asyncpg.PostgresError: The server refused what is written or the commit.
         """
-        statements: list[tuple[str, Sequence[object]]] = []
+        statements = self.last
         if self.events:
-            statements.append((outbox.INSERT, outbox.arguments_of(self.events)))
+            insert = (outbox.INSERT, outbox.arguments_of(self.events))
+            if sum(len(event.payload) for event in self.events) > LITERALS_BYTES_MAX:
+                await self.connection.execute(insert[0], *insert[1])
+            else:
+                statements = [*statements, insert]
         if self.record is not None:
-            statements.append((INSERT_RECORD, _arguments_of(self.record)))
-        if sum(len(event.payload) for event in self.events) > LITERALS_BYTES_MAX:
-            for statement, arguments in statements:
-                await self.connection.execute(statement, *arguments)
-            statements = []
+            statements = [*statements, (INSERT_RECORD, _arguments_of(self.record))]
         closing = [inlined(statement, arguments) for statement, arguments in statements]
         if await self.connection.execute(";".join([*closing, "commit"])) != "COMMIT":
             raise StatementPassedOver

@@ -1,5 +1,6 @@
 """Literals say what parameters would have said, and what travels with COMMIT arrives whole."""
 
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -44,9 +45,21 @@ async def _assert_same(
     assert tuple(row.values()) == arguments
 
 
+@pytest.mark.parametrize("number", [0, 7, -7, 2**63 - 1])
+async def test_a_number_and_an_instant_are_read_as_they_are(probe: Probe, number: int) -> None:
+    at = datetime(2026, 2, 28, 23, 59, 59, 123456, tzinfo=UTC)
+    text = inlined("select 1 -$1::bigint as n, $2::timestamptz as at", [number, at])
+    async with probe.database.read() as connection:
+        row = await connection.fetchrow(text)
+    assert row is not None
+    assert tuple(row.values()) == (1 - number, at)
+
+
 def test_what_has_no_literal_is_refused() -> None:
     with pytest.raises(TypeError, match="float"):
         literal(1.5)
+    with pytest.raises(TypeError, match="bool"):
+        literal(True)
     with pytest.raises(ValueError, match="U\\+0000"):
         literal("a\0b")
 
@@ -95,3 +108,24 @@ async def test_a_failed_statement_that_was_passed_over_commits_nothing(probe: Pr
         await probe.database.run(silent)
     async with probe.database.read() as connection:
         assert await connection.fetchval("select count(*) from outbox where key = $1", key) == 0
+
+
+async def test_what_is_to_be_written_last_is_undone_with_its_block(probe: Probe) -> None:
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    statement = """
+        insert into inbox (consumer, event_id, topic, key, sequence, create_time)
+        values ($1, $2, 'topic', 'key', $3, $4)
+    """
+    kept, undone = uuid4(), uuid4()
+
+    async def write(tx: Transaction) -> None:
+        tx.write_last(statement, "last", kept, 1, at)
+        with pytest.raises(ZeroDivisionError):
+            async with tx.savepoint():
+                tx.write_last(statement, "last", undone, 2, at)
+                raise ZeroDivisionError
+
+    await probe.database.run(write)
+    async with probe.database.read() as connection:
+        rows = await connection.fetch("select event_id from inbox where consumer = 'last'")
+    assert [row["event_id"] for row in rows] == [kept]
