@@ -18,6 +18,7 @@ from infra.local.demo.checks import count_events
 from infra.local.environment import database_of
 from infra.local.state import Stack
 from loadtests import checker_store as store
+from loadtests.bid_checker import BIDS, check_lot, check_told
 from loadtests.journal import (
     UNKNOWN,
     JournalledCommand,
@@ -89,6 +90,11 @@ class Checker:
                 "each request for a value made one valuation",
                 lambda v: self._valuations(v, commands),
                 "valuation",
+            ),
+            (
+                "no bid is lost, doubled or reordered",
+                lambda v: self._bids(v, commands),
+                "marketplace",
             ),
             ("one title and one custody a machine", self._custody, "marketplace"),
             ("a listing is in one live order", self._orders, "procurement"),
@@ -213,6 +219,13 @@ class Checker:
             if kept.get(batch) != rows:
                 verdict.find(f"batches/{batch} was told {rows} rows, keeps {kept.get(batch)}")
         return len(told)
+
+    async def _bids(self, verdict: Verdict, commands: Sequence[JournalledCommand]) -> None:
+        auctions = list({one.subject for one in commands if one.method == BIDS})
+        lots = await store.read_lots(await self._reader("marketplace"), auctions)
+        for lot in lots.values():
+            check_lot(verdict, lot)
+        check_told(verdict, lots, commands)
 
     async def _custody(self, verdict: Verdict) -> None:
         reader = await self._reader("marketplace")

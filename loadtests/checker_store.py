@@ -1,9 +1,11 @@
 """SQL of the checker, all of it reading. Lists hold at most `FOUND_MAX` of what is wrong."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from loadtests.bid_checker import KeptBid, KeptLot
 from services.kit.connection import Connection, Row
 
 FOUND_MAX = 10
@@ -138,6 +140,38 @@ async def list_not_open_once(connection: Connection, table: str) -> list[UUID]:
         FOUND_MAX,
     )
     return [row["id"] for row in rows]
+
+
+async def read_lots(connection: Connection, auctions: Sequence[str]) -> dict[str, KeptLot]:
+    """Return auctions with all their bids, by name."""
+    rows = await connection.fetch(
+        """
+        select 'auctions/' || a.id as auction, a.id, a.high_fen, a.high_bidder, a.accepted_bids,
+            a.bid_sequence, p.steps
+        from auction a join increment_policy p on p.version = a.policy_version
+        where 'auctions/' || a.id = any($1::text[])
+        """,
+        auctions,
+    )
+    lots = {}
+    for row in rows:
+        bids = await connection.fetch(
+            """
+            select sequence, bidder, amount_fen, state = 'ACCEPTED' as accepted from bid
+            where auction_id = $1 order by sequence
+            """,
+            row["id"],
+        )
+        lots[row["auction"]] = KeptLot(
+            row["auction"],
+            row["high_fen"],
+            row["high_bidder"],
+            row["accepted_bids"],
+            row["bid_sequence"],
+            [(step["below_fen"], step["increment_fen"]) for step in json.loads(row["steps"])],
+            [KeptBid(**bid) for bid in bids],
+        )
+    return lots
 
 
 async def list_twice_ordered(connection: Connection) -> list[Row]:

@@ -1,7 +1,7 @@
 """A locust user that speaks gRPC, and keeps its pace in a closed or an open loop."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -34,11 +34,16 @@ _RETRIED = frozenset(
 
 
 class Refused(Exception):
-    """A definite refusal; nothing came of the command."""
+    """A definite refusal; nothing came of the command.
 
-    def __init__(self, reason: str) -> None:
+    Attributes:
+        facts: What the refusal says beside its reason.
+    """
+
+    def __init__(self, reason: str, facts: Mapping[str, str]) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.facts = facts
 
 
 class Unknown(Exception):
@@ -136,10 +141,10 @@ class GrpcUser(User):
             try:
                 return rpc(request, metadata=metadata, timeout=CALL_WITHIN_S)
             except grpc.RpcError as error:
-                code, reason, is_worth_retry = _read(error)
+                code, info, is_worth_retry = _read(error)
                 if not is_worth_retry:
-                    raise Refused(f"{code.name} {reason}") from error
-                self.recorder.failed(f"{code.name} {reason} (sent again)")
+                    raise Refused(f"{code.name} {info.reason}", info.metadata) from error
+                self.recorder.failed(f"{code.name} {info.reason} (sent again)")
                 gevent.sleep(RETRY_S)
         raise Unknown
 
@@ -151,9 +156,14 @@ class GrpcUser(User):
         token: str,
         subject: str,
         effect: Callable[[Any], Any],
+        refusal_effect: Callable[[Refused], Any] | None = None,
         copies: int = 1,
     ) -> Any:
         """Send a command under a new request id, `copies` times at once, and journal it.
+
+        Args:
+            effect: What of an answer the checker holds against the stack.
+            refusal_effect: The same of a refusal, where it says something.
 
         Raises:
             Refused, Unknown.
@@ -167,6 +177,8 @@ class GrpcUser(User):
         refusals = [one.reason for one in errors if isinstance(one, Refused)]
         outcome = "OK" if answers else (refusals or [""])[0]
         effects = [effect(answer) for answer in answers]
+        if refusal_effect is not None:
+            effects += [refusal_effect(one) for one in errors if isinstance(one, Refused)]
         method = type(request).DESCRIPTOR.name.removesuffix("Request")
         entry = JournalledCommand(request.request_id, method, subject, outcome, effects)
         self.journal.command(entry)
@@ -236,11 +248,11 @@ class MixedUser(GrpcUser):
         part.operation(own)
 
 
-def _read(error: Any) -> tuple[grpc.StatusCode, str, bool]:
+def _read(error: Any) -> tuple[grpc.StatusCode, error_details_pb2.ErrorInfo, bool]:
     """Return the code and reason of a failed call, and whether to send it again."""
     code = error.code()
     status = rpc_status.from_call(error)
     if status is None:
-        return code, "", code in _RETRIED
+        return code, error_details_pb2.ErrorInfo(), code in _RETRIED
     may_wait = any(detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR) for detail in status.details)
-    return code, error_info(status).reason, code in _RETRIED or may_wait
+    return code, error_info(status), code in _RETRIED or may_wait

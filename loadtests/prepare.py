@@ -21,6 +21,7 @@ from infra.local.demo.act_trade import Purchase
 from infra.local.demo.cast import Addresses, Cast
 from infra.local.demo.narrator import Narrator
 from infra.local.demo.scene import Scene, document, request_id
+from loadtests import hammer
 from loadtests.money import open_accounts
 from loadtests.people import People
 from loadtests.seed import Seeded, SeedMachine, seed, seed_accounts
@@ -112,7 +113,7 @@ async def retries(stage: Stage) -> dict[str, Any]:
 
 
 async def hot_listing(stage: Stage) -> dict[str, Any]:
-    """Publish two listings: one to be ordered by all, one for which all make offers."""
+    """Publish three listings: one that all order, one for which all make offers, one for bids."""
     seeded = await stage.seeded()
     await stage.people.register("inspector", "TECHNICIAN")
     name = seeded.sellers[0]
@@ -122,13 +123,22 @@ async def hot_listing(stage: Stage) -> dict[str, Any]:
     facts = dict(zip(seeded.machines[name], seeded.fleet[name], strict=True))
     listed = []
     for machine, terms in zip(
-        free, (listings_pb2.LISTING_FORMAT_FIXED, listings_pb2.LISTING_FORMAT_OFFER), strict=False
+        free,
+        (
+            listings_pb2.LISTING_FORMAT_FIXED,
+            listings_pb2.LISTING_FORMAT_OFFER,
+            listings_pb2.LISTING_FORMAT_TIMED_AUCTION,
+        ),
+        strict=False,
     ):
         listed.append(await _publish(stage, seller, inspector, machine, facts[machine], terms))
-    if len(listed) < 2:
-        raise ValueError("fewer than two machines are free; take a larger SIZE")
-    stage.names["machines"] = free[:2]
+    if len(listed) < 3:
+        raise ValueError("fewer than three machines are free; take a larger SIZE")
+    stage.names["machines"] = free[:3]
+    auction = await hammer.open_lot(seller, buyers, listed[2])
     return {
+        "hot_auction": auction.name,
+        "least_bid_fen": wire.fen(auction.minimum_bid, field="minimum_bid"),
         "seller": seller.token,
         "buyers": [buyer.token for buyer in buyers],
         "hot_listing": listed[0],

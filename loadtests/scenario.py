@@ -52,7 +52,7 @@ SCENARIOS: Mapping[str, Scenario] = {
             users=64,
         ),
         Scenario("s1", "S1: lessees read their schedule and pay a part", prepare.leases),
-        Scenario("s2", "S2: orders and offers storm one hot listing", prepare.hot_listing),
+        Scenario("s2", "S2: bids, orders and offers storm hot listings", prepare.hot_listing),
         Scenario("s4", "S4: portfolios of 10,000 machines valued", prepare.valuer, users=8),
         Scenario("s7", "S7: every command sent three times with the same ids", prepare.retries),
         Scenario(

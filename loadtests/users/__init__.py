@@ -18,9 +18,9 @@ class Retries(MixedUser):
 
 
 class Storm(MixedUser):
-    """Orders and offers for hot listings (S2)."""
+    """Bids, orders and offers for hot listings (S2)."""
 
-    kinds = (market.Orders, market.Orders, market.Offers)
+    kinds = (market.Bids, market.Orders, market.Bids, market.Offers)
 
 
 USERS: Mapping[str, type[GrpcUser]] = {

@@ -1,10 +1,10 @@
-"""Buyers who storm one hot listing (S2): orders and offers, as long as there are no auctions."""
+"""Buyers who storm hot listings (S2): they order one, bid for one, and make offers for one."""
 
 import contextlib
 import random
 from typing import Any
 
-from ironloop.marketplace.v1 import listings_pb2, offers_pb2
+from ironloop.marketplace.v1 import auctions_pb2, listings_pb2, offers_pb2
 from ironloop.procurement.v1 import orders_pb2
 
 from loadtests.grpc_user import GrpcUser, Refused
@@ -62,6 +62,48 @@ class Orders(GrpcUser):
                 subject=order.name,
                 effect=lambda answer: [answer.name, answer.state],
             )
+
+
+class Bids(GrpcUser):
+    """Bids for the hot lot, each time the least that it knows of; every fourth is sent twice."""
+
+    def on_start(self) -> None:
+        """Become one of the bidders, whose deposits are held."""
+        super().on_start()
+        buyers: list[str] = self.plan.facts["buyers"]
+        self._token = buyers[self.number % len(buyers)]
+        self._auction: str = self.plan.facts["hot_auction"]
+        self._least_fen: int = self.plan.facts["least_bid_fen"]
+        self._sent = 0
+        self._bid = self.rpc("marketplace", "AuctionService/PlaceBid", offers_pb2.Bid)
+        self._get = self.rpc("marketplace", "AuctionService/GetAuction", auctions_pb2.Auction)
+
+    def operation(self, _: Any, /) -> None:
+        """Bid; who is too low learns the least amount, and who leads looks for it."""
+        amount_fen = self._least_fen
+        self._sent += 1
+        try:
+            self.command(
+                self._bid,
+                offers_pb2.PlaceBidRequest(auction=self._auction, amount=wire.money(amount_fen)),
+                token=self._token,
+                subject=self._auction,
+                effect=lambda bid: [bid.sequence, amount_fen, self.number],
+                refusal_effect=lambda refusal: [
+                    int(refusal.facts.get("sequence", "0")),
+                    amount_fen,
+                    self.number,
+                ],
+                copies=2 if self._sent % 4 == 0 else 1,
+            )
+        except Refused as refusal:
+            if "BID_TOO_LOW" not in refusal.reason:
+                raise
+            self._least_fen = int(refusal.facts["minimum_fen"])
+            return
+        request = auctions_pb2.GetAuctionRequest(name=self._auction)
+        seen = self.call(self._get, request, token=self._token)
+        self._least_fen = wire.fen(seen.minimum_bid, field="minimum_bid")
 
 
 class Offers(GrpcUser):
