@@ -16,12 +16,13 @@ from services.finance import (
 from services.finance.collateral_handlers import REVALUE
 from services.finance.cover_model import ValueCurve
 from services.finance.draw_model import DrawState
+from services.finance.errors import ValuationNotIssued
 from services.finance.policy_model import Parameter
 from services.finance.revaluation_model import Cause, Reason, Revaluation, RevaluationState
 from services.finmath.dates import add_months
 from services.finmath.money import share_of
 from services.kit.clock import start_of
-from services.kit.errors import NotFound
+from services.kit.errors import DomainError, NotFound
 from services.kit.ids import name, new_id
 from services.kit.timers import Timer
 from services.kit.transaction import Transaction
@@ -183,8 +184,17 @@ async def hold_to(tx: Transaction, revaluation_id: UUID, value: NewValue) -> Non
     )
 
 
-async def fail(tx: Transaction, revaluation_id: UUID, failure: str) -> None:
-    """End a revaluation that gave no value; the draws are looked at again a day later."""
+async def fail(tx: Transaction, revaluation_id: UUID, refusal: DomainError) -> None:
+    """End a revaluation that gave no value; the draws are looked at again a day later.
+
+    A value that waits for a validator comes by event once it is issued; another one each day would
+    only wait beside it.
+    """
+    policy = await policy_store.current_policy(tx.connection)
+    months = int(policy.values[Parameter.REVALUATION_MONTHS].value)
+    due_at = tx.now + AGAIN_AFTER
+    if refusal.reason == ValuationNotIssued.reason and months:
+        due_at = start_of(add_months(tx.today, months))
     revaluation = await revaluation_store.get_revaluation(tx.connection, revaluation_id)
     await revaluation_store.lock_watch(tx.connection, revaluation.machine, revaluation.funder)
     for draw in await draw_store.list_live_draws(tx.connection, revaluation.machine):
@@ -192,9 +202,10 @@ async def fail(tx: Transaction, revaluation_id: UUID, failure: str) -> None:
             await tx.set_timer(
                 REVALUE,
                 draw.name,
-                due_at=tx.now + AGAIN_AFTER,
+                due_at=due_at,
                 payload={"cause": Cause.MONTHLY.value, "description": revaluation.cause},
             )
+    failure = f"{refusal.reason}: {refusal.message}"
     await _end(tx, replace(revaluation, state=RevaluationState.FAILED, failure=failure))
 
 

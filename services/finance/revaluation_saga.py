@@ -88,9 +88,7 @@ async def _hold(tx: Transaction, saga: Saga) -> None:
 
 
 async def _fail(tx: Transaction, saga: Saga, refusal: DomainError) -> None:
-    await revaluation_handlers.fail(
-        tx, _revaluation_id(saga), f"{refusal.reason}: {refusal.message}"
-    )
+    await revaluation_handlers.fail(tx, _revaluation_id(saga), refusal)
 
 
 def _is_held(draw: Draw, saga: Saga) -> bool:

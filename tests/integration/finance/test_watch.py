@@ -45,6 +45,7 @@ def _usual_values(lending: Lending) -> None:
     valuer = valuer_of(lending)
     valuer.olv_q10_fen, valuer.flv_q10_fen = OLV_Q10_FEN, FLV_Q10_FEN
     valuer.state = valuation_pb2.VALUATION_STATE_ISSUED
+    valuer.refuses = False
 
 
 async def state_of(lending: Lending, draw: str) -> str:
@@ -275,7 +276,7 @@ async def test_a_lease_in_default_enforces_and_its_cure_lifts(lending: Lending) 
     assert await state_of(lending, draw.name) == "COLLATERAL_STATE_CURED"
 
 
-async def test_a_value_that_may_not_be_relied_on_fails_and_is_tried_a_day_later(
+async def test_a_value_that_waits_for_a_validator_counts_once_it_is_issued(
     lending: Lending,
 ) -> None:
     funder, dealer = await lending.funder(fen=PLENTY_FEN), await lending.dealer()
@@ -292,13 +293,44 @@ async def test_a_value_that_may_not_be_relied_on_fails_and_is_tried_a_day_later(
 
     await eventually(last, "VALUATION_NOT_ISSUED")
     assert (await lending.see(funder, draw.name)).valuation == draw.valuation
-    valuer_of(lending).state = valuation_pb2.VALUATION_STATE_ISSUED
+    # It is not asked for anew each day: the validators have one already.
+    await lending.world.advance_to(lending.world.today() + timedelta(days=2))
+    await lending.world.until_at_rest()
+    assert len(await revaluations(lending, draw.machine)) == 2
+    waiting = list(valuer_of(lending).made.values())[-1]
+    waiting.state = valuation_pb2.VALUATION_STATE_ISSUED
+    issued = valuation_events_pb2.ValuationIssued(
+        machine=draw.machine, valuation=waiting.name, party=funder.party
+    )
+    await hear(lending, watch_consumers.note_value, issued)
+
+    async def held() -> str:
+        return (await lending.see(funder, draw.name)).valuation
+
+    await eventually(held, waiting.name)
+
+
+async def test_a_machine_that_cannot_be_valued_is_tried_again_a_day_later(
+    lending: Lending,
+) -> None:
+    funder, dealer = await lending.funder(fen=PLENTY_FEN), await lending.dealer()
+    draw = await watched_draw(lending, funder, dealer)
+    valuer_of(lending).refuses = True
+    await stop_fault(lending, draw.machine)
+
+    async def last() -> str:
+        return (await revaluations(lending, draw.machine))[-1].failure.partition(":")[0]
+
+    await eventually(last, "REPLACEMENT_COST_NEEDED")
+    valuer_of(lending).refuses = False
     await lending.world.advance_to(lending.world.today() + timedelta(days=2))
 
     async def is_held() -> bool:
         return (await lending.see(funder, draw.name)).valuation != draw.valuation
 
     await eventually(is_held, True)
+    tried = (await revaluations(lending, draw.machine))[-1]
+    assert tried.reasons[0].description == "STOP fault: SPN 110 FMI 0"
 
 
 async def test_other_parties_see_nothing_of_the_watch(lending: Lending) -> None:

@@ -10,11 +10,13 @@ from decimal import Decimal
 from typing import Any
 
 import grpc
+from grpc_status import rpc_status
 from ironloop.common.v1 import common_pb2
 from ironloop.valuation.v1 import valuation_pb2, valuation_pb2_grpc
 
 from services.kit import wire
 from services.kit.ids import name, new_id
+from services.valuation.errors import ReplacementCostNeeded
 from tests.support.world import World
 
 FMV_FEN = 800_000_00
@@ -43,6 +45,7 @@ class Valuer(valuation_pb2_grpc.ValuationServiceServicer):
         grade: Of the next valuations.
         state: Of the next valuations.
         flv_q10_fen: Where the next curves begin.
+        refuses: Whether it values nothing.
         equipment_class: Of the next valuations' machines.
         olv_q10_fen: Of the next valuations, and where the next curves begin.
     """
@@ -52,6 +55,7 @@ class Valuer(valuation_pb2_grpc.ValuationServiceServicer):
     flv_q10_fen: int = FLV_Q10_FEN
     olv_q10_fen: int = OLV_Q10_FEN
     equipment_class: str = ""
+    refuses: bool = False
     world: World | None = None
     made: dict[str, valuation_pb2.Valuation] = field(default_factory=dict)
 
@@ -59,6 +63,9 @@ class Valuer(valuation_pb2_grpc.ValuationServiceServicer):
         self, request: valuation_pb2.CreateValuationRequest, context: Any
     ) -> valuation_pb2.Valuation:
         """Value a machine."""
+        if self.refuses:
+            status = ReplacementCostNeeded("320D", "HYDRAULIC_EXCAVATOR").to_status()
+            await context.abort_with_status(rpc_status.to_status(status))
         if request.request_id not in self.made:
             self.made[request.request_id] = valuation_pb2.Valuation(
                 name=name("valuations", new_id()),
