@@ -6,16 +6,13 @@ Once it is posted nothing turns back: a draw that cannot be closed at finance is
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Any
 from uuid import UUID
 
 from ironloop.leasing.v1 import leasing_events_pb2 as events
-from ironloop.settlement.v1 import settlement_pb2
 
-from services.finmath.waterfall import Claimant
 from services.kit import wire
 from services.kit.ids import parse_name
-from services.kit.postings import Leg, open_account, open_wallets, post
+from services.kit.postings import post
 from services.kit.principals import Principal, principal
 from services.kit.runtime import Runtime
 from services.kit.sagas import Facts, Saga, SagaKind, Step
@@ -25,7 +22,8 @@ from services.leasing.announcements import announce, announce_paid, sides
 from services.leasing.busy import begin, end, end_refused
 from services.leasing.claim_model import Claim, invoice
 from services.leasing.disposal_handlers import lock_disposal
-from services.leasing.disposal_model import LENDERS, Disposal, Line, distribute_price, lines_of
+from services.leasing.disposal_legs import chain, lines_kept
+from services.leasing.disposal_model import Disposal, distribute_price, lines_of
 from services.leasing.disposal_plan import (
     Closed,
     Debt,
@@ -109,41 +107,7 @@ async def _plan(runtime: Runtime, saga: Saga) -> Facts:
 
 async def _post(runtime: Runtime, saga: Saga) -> Facts:
     """Post the price and its distribution as one linked chain."""
-    facts = saga.facts
-    lines = lines_kept(saga)
-    beneficiary = facts["beneficiary"]
-    accounts = await open_wallets(
-        runtime.peers, [beneficiary, *(line.creditor for line in lines if line.creditor)]
-    )
-    accounts[""] = await open_account(runtime.peers, settlement_pb2.ACCOUNT_KIND_PLATFORM_FEE)
-    sale = await open_account(
-        runtime.peers, settlement_pb2.ACCOUNT_KIND_CLEARING_SALE, reference=facts["disposal"]
-    )
-    proceeds = Leg(
-        id=saga.fact_id("proceeds"),
-        debit=facts["escrow"],
-        credit=sale,
-        amount_fen=facts["price_fen"],
-        code=settlement_pb2.TRANSFER_CODE_DISPOSAL_PROCEEDS,
-        purpose=facts["disposal"],
-        payer=facts["order"],
-    )
-    surplus = Leg(
-        id=saga.fact_id("surplus"),
-        debit=sale,
-        credit=accounts[beneficiary],
-        amount_fen=facts["surplus_fen"],
-        code=settlement_pb2.TRANSFER_CODE_DISPOSAL_DISTRIBUTION,
-        purpose=facts["disposal"],
-        payer=facts["disposal"],
-        memo="surplus",
-    )
-    to_draws = {payoff.draw: payoff.account for payoff in pledges.payoffs_of(saga)}
-    shares = [
-        _leg(line, saga, sale=sale, account=to_draws.get(line.draw) or accounts[line.creditor])
-        for line in lines
-    ]
-    await post(runtime.peers, [proceeds, *shares, surplus], txn=saga.fact_id("chain"))
+    await post(runtime.peers, await chain(runtime, saga), txn=saga.fact_id("chain"))
     return {}
 
 
@@ -277,34 +241,6 @@ def _shares(funds: dict[str, int], closed: Sequence[Closed]) -> list[events.Owne
         )
         for owner, amount_fen in funds.items()
     ]
-
-
-def lines_kept(saga: Saga) -> list[Line]:
-    """Return the lines that a saga keeps, each with the id of the transfer that pays it."""
-    kept: list[dict[str, Any]] = saga.facts["lines"]
-    lines = [Line(**each | {"claimant": Claimant(each["claimant"])}) for each in kept]
-    return [
-        replace(line, transfer_id=saga.fact_id(f"line {rank}") if line.paid_fen else None)
-        for rank, line in enumerate(lines, 1)
-    ]
-
-
-def _leg(line: Line, saga: Saga, *, sale: str, account: str) -> Leg:
-    is_fee = line.claimant is Claimant.DISPOSAL_COST
-    disposal = saga.facts["disposal"]
-    return Leg(
-        id=line.transfer_id or saga.fact_id("nothing"),
-        debit=sale,
-        credit=account,
-        amount_fen=line.paid_fen,
-        code=settlement_pb2.TRANSFER_CODE_PLATFORM_FEE
-        if is_fee
-        else settlement_pb2.TRANSFER_CODE_DISPOSAL_DISTRIBUTION,
-        # Finance recognises what pays a draw by the purpose.
-        purpose=line.draw if line.claimant in LENDERS else disposal,
-        payer=disposal,
-        memo=line.claimant.value.lower().replace("_", " "),
-    )
 
 
 DISPOSAL_SETTLEMENT = SagaKind(

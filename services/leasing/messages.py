@@ -13,9 +13,9 @@ from services.kit.calendar import CHINA
 from services.kit.etags import etag
 from services.kit.ids import name
 from services.leasing.announcements import bucket_to_wire, buyout_to_wire
-from services.leasing.clients import Reported
 from services.leasing.ending_messages import inspection_to_wire, loss_to_wire
 from services.leasing.instalment_model import Instalment, instalments_of
+from services.leasing.meter_clients import Reported
 from services.leasing.model import Lease, LeaseState, due_day
 from services.leasing.quote import Figures
 from services.leasing.terms import LeaseTerms

@@ -8,9 +8,9 @@ from services.finmath.waterfall import distribute
 from services.kit.clock import business_date
 from services.kit.runtime import Runtime
 from services.kit.sagas import Saga, until_done
-from services.leasing import clients
-from services.leasing.clients import DrawPart, Payoff
+from services.leasing import clients, draw_clients
 from services.leasing.disposal_model import Lender
+from services.leasing.draw_clients import DrawPart, Payoff
 from services.leasing.errors import LessorLacksTitle, LiensRemain
 
 
@@ -32,7 +32,7 @@ async def quote_payoffs(
         LessorLacksTitle: The machine is the lessor's no more.
     """
     machine = saga.facts["machine"]
-    payoffs = await clients.quote_payoffs(runtime.peers, machine, as_of=as_of(saga))
+    payoffs = await draw_clients.quote_payoffs(runtime.peers, machine, as_of=as_of(saga))
     if title_moves:
         bound = await clients.get_machine(runtime.peers, machine, actor=saga.actor)
         if bound.title_holder != saga.facts["lessor"]:
@@ -83,7 +83,7 @@ async def settle_parts(runtime: Runtime, saga: Saga, parts: list[DrawPart]) -> N
     """Close the draws by what they got; the money has moved, so it is tried until it is done."""
     for part in parts:
         async with until_done(f"claim of {part.draw}"):
-            await clients.settle_disposal_claim(
+            await draw_clients.settle_disposal_claim(
                 runtime.peers,
                 part,
                 as_of=as_of(saga),

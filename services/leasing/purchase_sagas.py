@@ -19,7 +19,7 @@ from services.kit.principals import Principal
 from services.kit.runtime import Runtime
 from services.kit.sagas import Facts, Saga, SagaKind, Step, until_done
 from services.kit.transaction import Transaction
-from services.leasing import clients, instalment_store, pledges
+from services.leasing import clients, draw_clients, instalment_store, pledges
 from services.leasing.announcements import announce, announce_paid, sides
 from services.leasing.approval_sagas import answer_lease
 from services.leasing.busy import begin, end, end_refused
@@ -141,7 +141,7 @@ async def _post(runtime: Runtime, saga: Saga) -> Facts:
 async def _settle_payoffs(runtime: Runtime, saga: Saga) -> Facts:
     for payoff in payoffs_of(saga):
         async with until_done(f"payoff of {payoff.draw}"):
-            await clients.settle_payoff(
+            await draw_clients.settle_payoff(
                 runtime.peers,
                 payoff.draw,
                 transfer_id=str(saga.fact_id(f"payoff of {payoff.draw}")),

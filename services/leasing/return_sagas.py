@@ -14,14 +14,14 @@ from services.kit.principals import Principal
 from services.kit.runtime import Runtime
 from services.kit.sagas import Facts, Saga, SagaKind, Step
 from services.kit.transaction import Transaction
-from services.leasing import clients, usage_handlers
+from services.leasing import clients, meter_clients, usage_handlers
 from services.leasing.announcements import announce, sides
 from services.leasing.approval_sagas import answer_lease
 from services.leasing.busy import begin, end, end_refused
-from services.leasing.clients import Reported
 from services.leasing.hand_back import take_back
 from services.leasing.lifecycle import LEASE
 from services.leasing.locks import lock_as_lessee, lock_as_lessor, lock_by_name
+from services.leasing.meter_clients import Reported
 from services.leasing.term_handlers import ELECTION
 
 
@@ -96,7 +96,7 @@ async def begin_confirmation(
 async def _report_hours(runtime: Runtime, saga: Saga) -> Facts:
     """Tell maintenance the hours; what it does not take is not charged, and holds nothing up."""
     try:
-        reported = await clients.report_hours(
+        reported = await meter_clients.report_hours(
             runtime.peers,
             saga.facts["machine"],
             hours=Decimal(saga.facts["hours"]),

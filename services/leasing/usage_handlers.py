@@ -15,9 +15,9 @@ from services.kit.principals import Principal
 from services.kit.transaction import Transaction
 from services.leasing import handlers, lease_store, meter_store
 from services.leasing.announcements import announce
-from services.leasing.clients import Reported
 from services.leasing.lifecycle import LEASE
 from services.leasing.locks import lock_as_lessee
+from services.leasing.meter_clients import Reported
 from services.leasing.model import Lease
 from services.leasing.papers import TermUse
 from services.leasing.usage_model import Reading, Readings, Usage, readings_of, term_use, usage_of

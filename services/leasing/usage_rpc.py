@@ -12,7 +12,7 @@ from services.kit.principals import principal
 from services.kit.requests import Commands
 from services.kit.runtime import Runtime
 from services.kit.transaction import Transaction
-from services.leasing import clients, usage_handlers
+from services.leasing import meter_clients, usage_handlers
 from services.leasing.arguments import hours, optional_date
 from services.leasing.messages import usage_to_wire
 from services.leasing.usage_model import Reading
@@ -45,7 +45,7 @@ class UsageRpc:
             reported_on=reading.reported_on,
             today=clock.today(),
         )
-        reported = await clients.report_hours(
+        reported = await meter_clients.report_hours(
             self._runtime.peers,
             lease.terms.machine,
             hours=reading.hours,
