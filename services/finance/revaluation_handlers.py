@@ -18,7 +18,13 @@ from services.finance.cover_model import ValueCurve
 from services.finance.draw_model import DrawState
 from services.finance.errors import ValuationNotIssued
 from services.finance.policy_model import Parameter
-from services.finance.revaluation_model import Cause, Reason, Revaluation, RevaluationState
+from services.finance.revaluation_model import (
+    Cause,
+    Reason,
+    Revaluation,
+    RevaluationState,
+    with_reason,
+)
 from services.finmath.dates import add_months
 from services.finmath.money import share_of
 from services.kit.clock import start_of
@@ -72,7 +78,7 @@ async def order(
         # A valuation that is still to be made is newer than any that is given.
         joined = replace(
             queued,
-            reasons=[*queued.reasons, reason],
+            reasons=with_reason(queued.reasons, reason),
             given=given if queued.given and given else "",
         )
         return await revaluation_store.update_revaluation(connection, joined, at=tx.now)

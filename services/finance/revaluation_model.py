@@ -33,6 +33,10 @@ class Cause(StrEnum):
     FUNDER = "FUNDER"
 
 
+_FIGURES = frozenset({Cause.HOURS, Cause.COMPLIANCE})
+REASONS_MAX = 50  # while one waits; a machine that flaps says no more with more
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """One reason for a revaluation, in words with its figures."""
@@ -71,6 +75,16 @@ class Revaluation:
     def cause(self) -> str:
         """Return all its reasons in one sentence, each once."""
         return "; ".join(dict.fromkeys(reason.description for reason in self.reasons))
+
+
+def with_reason(reasons: Sequence[Reason], reason: Reason) -> list[Reason]:
+    """Return reasons with one more, each once; of hours and compliance the newest figure counts."""
+    kept = [
+        one
+        for one in reasons
+        if one != reason and not (one.cause is reason.cause and one.cause in _FIGURES)
+    ]
+    return [*kept[-(REASONS_MAX - 1) :], reason]
 
 
 def hours_reason(terms: Terms, *, valued: Decimal | None, hours: Decimal) -> Reason | None:

@@ -17,7 +17,14 @@ from services.finance.cover_model import ValueCurve, cover_of, months_to
 from services.finance.draw_model import CollateralState, Draw, DrawState
 from services.finance.facility_model import Basis, Facility, FacilityState
 from services.finance.policy_model import Parameter, Terms
-from services.finance.revaluation_model import compliance_reason, hours_reason
+from services.finance.revaluation_model import (
+    REASONS_MAX,
+    Cause,
+    Reason,
+    compliance_reason,
+    hours_reason,
+    with_reason,
+)
 from services.finmath.day_count import DayCount
 from tests.unit.finance.examples import ID, NOW, TODAY, draw, falling_curve
 
@@ -129,6 +136,21 @@ def test_no_switch_set_no_reason() -> None:
     )
     assert hours_reason(off, valued=None, hours=Decimal(9_000)) is None
     assert compliance_reason(off, valued=None, compliance=Decimal(1)) is None
+
+
+def test_reasons_that_wait_are_kept_once_and_of_figures_the_newest() -> None:
+    kept: list[Reason] = []
+    for hours in range(3):
+        kept = with_reason(kept, Reason(Cause.HOURS, f"hours: {hours}"))
+        kept = with_reason(kept, Reason(Cause.STOP_FAULT, "STOP fault: SPN 110 FMI 0"))
+    assert kept == [
+        Reason(Cause.HOURS, "hours: 2"),
+        Reason(Cause.STOP_FAULT, "STOP fault: SPN 110 FMI 0"),
+    ]
+    for code in range(200):
+        kept = with_reason(kept, Reason(Cause.STOP_FAULT, f"STOP fault: {code}"))
+    assert len(kept) == REASONS_MAX
+    assert kept[-1].description == "STOP fault: 199"
 
 
 FINE = Condition(
