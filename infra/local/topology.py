@@ -36,6 +36,8 @@ TOPOLOGY = Topology(
         Service("maintenance", calls=("marketplace", "settlement", "remanufacturing")),
         # Core returns, remanufacturing orders and their units; product passports.
         Service("remanufacturing", calls=("marketplace", "settlement")),
+        # Turnover of fleets and lives of machines, from everybody's events; it calls nobody.
+        Service("insights"),
     ),
 )
 

@@ -156,6 +156,7 @@ class Consumer:
 
     async def _handle(self, tx: Transaction, delivery: Delivery) -> None:
         await inbox.note_applied(tx.connection, self._service, delivery)
+        tx.event_time = datetime.fromisoformat(delivery.headers["ce_time"])
         known = self._handlers.get(delivery.event_type)
         if known is None:
             return
@@ -253,6 +254,8 @@ def delivery_of(record: Record) -> Delivery:
         headers=headers,
         payload=record.payload,
     )
+    if datetime.fromisoformat(headers["ce_time"]).tzinfo is None:
+        raise ValueError(f"its time {headers['ce_time']} has no zone")
     if not 0 < delivery.sequence <= inbox.SEQUENCE_MAX or not record.key:
         raise ValueError(f"no event has the key {record.key!r} and sequence {delivery.sequence}")
     if any("\0" in text for text in (record.key, *headers, *headers.values())):

@@ -138,6 +138,11 @@ def decimal(number: Decimal) -> decimal_pb2.Decimal:
     return decimal_pb2.Decimal(value=f"{number:f}")
 
 
+def optional_decimal(number: Decimal | None) -> decimal_pb2.Decimal | None:
+    """Return an exact number as Decimal, or None where it is not known."""
+    return None if number is None else decimal(number)
+
+
 def to_decimal(value: decimal_pb2.Decimal, *, field: str) -> Decimal:
     """Return Decimal as an exact number.
 

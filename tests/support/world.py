@@ -36,6 +36,7 @@ SERVICES = (
     "leasing",
     "maintenance",
     "remanufacturing",
+    "insights",
 )
 PAGE_TOKEN_KEY = "a key that signs page tokens in tests"
 

@@ -87,6 +87,7 @@ def record(key: str, sequence: int, **headers: str) -> Record:
             "ce_id": str(new_id()),
             "ce_type": EVENT.DESCRIPTOR.full_name,
             "ce_sequence": str(sequence),
+            "ce_time": "2026-01-05T01:00:00+00:00",
         }
         | headers,
         payload=event.SerializeToString(),

@@ -1,0 +1,1 @@
+"""Data services: what the loop's events add up to."""
