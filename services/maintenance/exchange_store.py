@@ -105,12 +105,27 @@ async def list_exchanges(
     """Return exchanges that the viewer may see, the newest first, after an id."""
     rows = await connection.fetch(
         """
-        select e.* from exchange e
-        join work_order w on w.id = e.work_order_id
-        join monitored_machine m on m.id = e.machine_id
-        where ($1 or $2 in (w.payer, w.workshop, m.title_holder, m.custodian, e.remanufacturer))
-          and ($3::uuid is null or e.work_order_id = $3) and ($4::text is null or e.state = $4)
-          and ($5::uuid is null or e.id < $5)
+        select e.* from exchange e where e.id in (
+            (select id from exchange
+             where $1 and ($3::uuid is null or work_order_id = $3)
+               and ($4::text is null or state = $4) and ($5::uuid is null or id < $5)
+             order by id desc limit $6)
+            union all
+            (select x.id from work_order w join exchange x on x.work_order_id = w.id
+             where not $1 and (w.payer = $2 or w.workshop = $2) and ($3 is null or w.id = $3)
+               and ($4 is null or x.state = $4) and ($5 is null or x.id < $5)
+             order by x.id desc limit $6)
+            union all
+            (select x.id from monitored_machine m join exchange x on x.machine_id = m.id
+             where not $1 and (m.title_holder = $2 or m.custodian = $2)
+               and ($3 is null or x.work_order_id = $3)
+               and ($4 is null or x.state = $4) and ($5 is null or x.id < $5)
+             order by x.id desc limit $6)
+            union all
+            (select id from exchange
+             where not $1 and remanufacturer = $2 and ($3 is null or work_order_id = $3)
+               and ($4 is null or state = $4) and ($5 is null or id < $5)
+             order by id desc limit $6))
         order by e.id desc limit $6
         """,
         viewer.sees_all,

@@ -96,7 +96,7 @@ async def find_plan(
         """,
         plan_id,
         viewer.sees_all,
-        viewer.party,
+        viewer.party or None,
     )
     return next(iter(await _whole(connection, rows)), None)
 
@@ -149,16 +149,34 @@ async def list_plans(
     """Return plans that the viewer may see, the newest first, after an id."""
     rows = await connection.fetch(
         f"""
-        select {_PLAN} from service_plan p join monitored_machine m on m.id = p.machine_id
-        where ($1::uuid is null or p.machine_id = $1) and {_SEEN}
-          and ($4::text is null or p.state = $4)
-          and (not $5 or (p.overdue_items > 0 and p.state = 'ACTIVE'))
-          and ($6::uuid is null or p.id < $6)
+        select {_PLAN} from service_plan p
+        where p.id in (
+            (select o.id from service_plan o
+             where $2 and ($1::uuid is null or o.machine_id = $1)
+               and ($4::text is null or o.state = $4)
+               and (not $5 or (o.overdue_items > 0 and o.state = 'ACTIVE'))
+               and ($6::uuid is null or o.id < $6)
+             order by o.id desc limit $7)
+            union all
+            (select o.id from monitored_machine m join service_plan o on o.machine_id = m.id
+             where not $2 and (m.title_holder = $3 or m.custodian = $3)
+               and ($1 is null or o.machine_id = $1) and ($4 is null or o.state = $4)
+               and (not $5 or (o.overdue_items > 0 and o.state = 'ACTIVE'))
+               and ($6 is null or o.id < $6)
+             order by o.id desc limit $7)
+            union all
+            (select distinct o.id from work_order w join service_plan o on o.machine_id = w.machine_id
+             where not $2
+               and ((w.workshop = $3 and w.plan_id = o.id) or (w.payer = $3 and w.in_shop))
+               and ($1 is null or o.machine_id = $1) and ($4 is null or o.state = $4)
+               and (not $5 or (o.overdue_items > 0 and o.state = 'ACTIVE'))
+               and ($6 is null or o.id < $6)
+             order by o.id desc limit $7))
         order by p.id desc limit $7
         """,
         machine_id,
         viewer.sees_all,
-        viewer.party,
+        viewer.party or None,
         state,
         overdue_only,
         after,

@@ -216,6 +216,9 @@ create table exchange (
     check (state <> 'CLOSED' or core_outcome is not null)
 );
 create index exchange_work_order on exchange (work_order_id, id desc);
+create index exchange_machine on exchange (machine_id, id desc);
+create index exchange_remanufacturer on exchange (remanufacturer, id desc)
+where remanufacturer <> '';
 create unique index exchange_core_return on exchange (core_return) where core_return <> '';
 -- A unit goes into one machine.
 create unique index exchange_unit on exchange (unit) where unit <> '' and state <> 'CANCELLED';
