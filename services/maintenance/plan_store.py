@@ -165,7 +165,8 @@ async def list_plans(
                and ($6 is null or o.id < $6)
              order by o.id desc limit $7)
             union all
-            (select distinct o.id from work_order w join service_plan o on o.machine_id = w.machine_id
+            (select distinct o.id
+             from work_order w join service_plan o on o.machine_id = w.machine_id
              where not $2
                and ((w.workshop = $3 and w.plan_id = o.id) or (w.payer = $3 and w.in_shop))
                and ($1 is null or o.machine_id = $1) and ($4 is null or o.state = $4)
