@@ -12,6 +12,7 @@ from services.finance import (
     draw_store,
     offer_handlers,
     payment_handlers,
+    shortfall_store,
     top_up_store,
 )
 from services.finance.claim_model import Claim, ClaimState, Recovery, recover
@@ -26,6 +27,7 @@ from services.finance.draw_model import (
 from services.finance.errors import NotInDefault, PayoffShort
 from services.finance.lifecycle import DRAW
 from services.finance.payment_model import Payment, PaymentKind, accelerate
+from services.finance.shortfall_model import ShortfallState
 from services.kit.errors import NotFound
 from services.kit.ids import name, new_id
 from services.kit.transaction import Transaction
@@ -142,7 +144,10 @@ async def _record(
 async def _default(
     tx: Transaction, draw: Draw, lines: Sequence[Instalment], *, command: str
 ) -> Draw:
-    """Note a default, and tell of it."""
+    """Note a default, and tell of it; a shortfall is overtaken by it."""
+    await shortfall_store.end_shortfall(
+        tx.connection, draw.id, state=ShortfallState.ENFORCED, at=tx.now
+    )
     step = DRAW.next(draw.state, command, subject=draw.name)
     if draw.state is not DrawState.DEFAULTED:
         await offer_handlers.mark_defaulted(tx, draw.offer_id)

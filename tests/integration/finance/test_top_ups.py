@@ -162,3 +162,7 @@ async def test_a_disposal_that_falls_short_takes_the_top_up(
     assert kinds[0] == finance_pb2.DRAW_PAYMENT_KIND_TOP_UP
     assert await lending.liens(draw.machine) == []
     assert await lending.is_balanced()
+    # The top-up had cured it; the default overtakes nothing that is open.
+    assert watch_pb2.SHORTFALL_STATE_OPEN not in [
+        one.state for one in await shortfalls(funder, draw.name)
+    ]
