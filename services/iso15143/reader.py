@@ -175,7 +175,8 @@ def _read_element(
 ) -> Reading | None:
     """Return a reading with its extras; what cannot be read is reported."""
     if in_minutes and element.attribute in _MINUTES_ATTRIBUTES:
-        node = Node(node.tag, node.name, node.text, [*node.children, Node(IN_MINUTES, IN_MINUTES)])
+        mark = Node(IN_MINUTES, IN_MINUTES, "", [])
+        node = Node(node.tag, node.name, node.text, [*node.children, mark])
     try:
         reading: Reading = element.read(node)
     except Unreadable as error:
@@ -187,7 +188,11 @@ def _read_element(
 def _with_extras(
     reading: Reading, element: Element, node: Node, machine: str, problems: list[Problem]
 ) -> Reading:
-    if all(child.name in element.parts for child in node.children):
+    known = element.parts
+    for child in node.children:
+        if child.name not in known:
+            break
+    else:
         return reading
     kept = _extras(node, element.parts, machine=machine, problems=problems)
     return replace(reading, extras=kept)

@@ -7,7 +7,7 @@ dialects put the same value (dateTime above all) now in the one and now in the o
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, BinaryIO
 from xml.parsers import expat
@@ -38,8 +38,8 @@ class Node:
 
     tag: str
     name: str
-    text: str = ""
-    children: list["Node"] = field(default_factory=list)
+    text: str
+    children: list["Node"]
 
     def all(self, name: str) -> Iterator["Node"]:
         """Return the parts with a name, in order."""
@@ -76,63 +76,62 @@ def parse(page: bytes) -> Node:
     if len(page) > PAGE_BYTES_MAX:
         raise PageRefused(f"the page has {len(page):,} bytes, more than {PAGE_BYTES_MAX:,}")
     start = page[:256].removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
-    return _parse_json(page) if start in {b"{", b"["} else _XmlBuilder().build(page)
+    return _parse_json(page) if start in {b"{", b"["} else _parse_xml(page)
 
 
-class _XmlBuilder:
-    """Makes nodes while expat reads, so that a page without bounds ends where its bound is."""
+def _parse_xml(page: bytes) -> Node:
+    """Return the root of an XML page, made while expat reads.
 
-    def __init__(self) -> None:
-        self._names: dict[str, tuple[str, str]] = {}
-        self._above: list[Node] = [Node("", "")]
-        self._count = 0
+    A page without bounds ends where its bound is. The handlers are called for each element, so
+    they do no more than they must.
+    """
+    page, encoding = _in_known_encoding(page)
+    names: dict[str, tuple[str, str]] = {}
+    top = Node("", "", "", [])
+    above = [top]
+    left = NODES_MAX
 
-    def build(self, page: bytes) -> Node:
-        """Return the root of an XML page.
-
-        Raises:
-            PageRefused: As `parse` says.
-        """
-        page, encoding = _in_known_encoding(page)
-        parser = expat.ParserCreate(encoding)
-        parser.buffer_text = True
-        parser.StartElementHandler = self._start
-        parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self._text
-        # Entities and document types are of no use in a page; both have been used to read files
-        # and to fill memory. The page is refused before the first of them is read.
-        parser.StartDoctypeDeclHandler = _refuse_document_type
-        try:
-            parser.Parse(page, True)
-        except PageRefused:
-            raise
-        except (expat.ExpatError, ValueError, LookupError) as error:
-            raise PageRefused(f"the page is not well-formed XML: {error}") from error
-        return self._above[0].children[0]
-
-    def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        names = self._names.get(tag)
-        if names is None:
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal left
+        known = names.get(tag)
+        if known is None:
             local = tag.rpartition(":")[2]
-            names = self._names[tag] = (local, local.lower())
-        node = Node(*names)
-        self._above[-1].children.append(node)
-        self._above.append(node)
-        self._count += 1 + len(attributes)
-        if self._count > NODES_MAX:
+            known = names[tag] = (local, local.lower())
+        node = Node(known[0], known[1], "", [])
+        above[-1].children.append(node)
+        above.append(node)
+        left -= 1 + len(attributes)
+        if left < 0:
             raise PageRefused(f"the page holds more than {NODES_MAX:,} elements")
-        _check_depth(len(self._above) - 2)
+        if len(above) > DEPTH_MAX + 2:
+            _check_depth(len(above) - 2)
         for name, value in attributes.items():
             if not name.startswith(_ABOUT_XML):
                 local = name.rpartition(":")[2]
-                node.children.append(Node(local, local.lower(), value.strip()))
+                node.children.append(Node(local, local.lower(), value.strip(), []))
 
-    def _end(self, _: str) -> None:
-        node = self._above.pop()
+    def end(_: str) -> None:
+        node = above.pop()
         node.text = node.text.strip()
 
-    def _text(self, text: str) -> None:
-        self._above[-1].text += text
+    def text(text: str) -> None:
+        above[-1].text += text
+
+    parser = expat.ParserCreate(encoding)
+    parser.buffer_text = True
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = text
+    # Entities and document types are of no use in a page; both have been used to read files and to
+    # fill memory. The page is refused before the first of them is read.
+    parser.StartDoctypeDeclHandler = _refuse_document_type
+    try:
+        parser.Parse(page, True)
+    except PageRefused:
+        raise
+    except (expat.ExpatError, ValueError, LookupError) as error:
+        raise PageRefused(f"the page is not well-formed XML: {error}") from error
+    return top.children[0]
 
 
 def _refuse_document_type(*_: object) -> None:
@@ -178,8 +177,8 @@ def _refuse_constant(constant: str) -> None:
 def _of_value(name: str, value: Any, depth: int) -> Node:
     _check_depth(depth)
     if not isinstance(value, dict):
-        return Node(name, name.lower(), _text_of(value))
-    node = Node(name, name.lower())
+        return Node(name, name.lower(), _text_of(value), [])
+    node = Node(name, name.lower(), "", [])
     unspecified = {
         key.lower().removesuffix(_FLAG)
         for key, flag in value.items()

@@ -67,6 +67,9 @@ def signed_number(node: Node | None) -> Decimal | None:
         Unreadable: It is no number, or larger in size than any meter.
     """
     value = node.text if node else ""
+    digits = value.replace(".", "", 1)
+    if digits.isdecimal() and digits.isascii() and len(digits) <= PLACES_MAX:
+        return Decimal(value)  # what nearly every page holds: nothing of it can be out of bounds
     if value.lower() in _UNKNOWN:
         return None
     try:

@@ -21,7 +21,7 @@ from services.maintenance.telemetry_intake import Intake
 
 # A party whose page names machines not known here is asked for at marketplace at most this often.
 REFRESHED_EVERY_S = 2.0
-INLINE_BYTES_MAX = 64 * 1024  # larger pages are read beside the event loop
+INLINE_BYTES_MAX = 256 * 1024  # a page of 100 machines; larger ones are read beside the loop
 
 
 class Outcome(StrEnum):

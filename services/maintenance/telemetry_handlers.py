@@ -124,8 +124,11 @@ async def _settle(
         reading = replace(reading, event_sequence=announcer.next_sequence(meter.machine_id))
         told.append((reading, meter.announced, desk.idle_life(meter.machine_id)))
         desk.note_told(meter)
-    if moved := desk.moved():
-        await meter_store.save_meters(tx.connection, moved)
+    new, moved = desk.moved()
+    if new:
+        await meter_store.save_meters(tx.connection, new)
+    if moved:
+        await meter_store.move_meters(tx.connection, moved, at=tx.now)
     if readings := [*desk.quarantined(), *(reading for reading, _, _ in told)]:
         await meter_store.insert_readings(tx.connection, readings)
     if told:
@@ -143,6 +146,7 @@ class _MeterDesk:
 
     def __init__(self, meters: dict[MeterKey, Meter], *, now: datetime) -> None:
         self._meters = meters
+        self._present = frozenset(meters)
         self._now = now
         self._moved: set[MeterKey] = set()
         self._waiting: dict[tuple[UUID, MeterKind, Reason], MeterReading] = {}
@@ -212,9 +216,10 @@ class _MeterDesk:
         meter = self._meters.get((machine_id, MeterKind.IDLE_HOURS))
         return meter.life if meter else None
 
-    def moved(self) -> list[Meter]:
-        """Return the meters that have moved."""
-        return [self._meters[key] for key in self._moved]
+    def moved(self) -> tuple[list[Meter], list[Meter]]:
+        """Return the meters that are new, and those that have moved."""
+        new = [self._meters[key] for key in self._moved if key not in self._present]
+        return new, [self._meters[key] for key in self._moved if key in self._present]
 
     def quarantined(self) -> list[MeterReading]:
         """Return the readings that wait for a decision, one a meter and reason."""

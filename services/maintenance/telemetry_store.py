@@ -1,7 +1,7 @@
 """All SQL of readings as they were sent."""
 
 import io
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -20,43 +20,41 @@ async def copy_rows(connection: Connection, rows: Sequence[TelemetryRow]) -> Non
     Raises:
         asyncpg.UniqueViolationError: One of them is there; none is written.
     """
-    text = "".join([_line(row) for row in rows])
     await connection.copy_to_table(
-        "telemetry", source=io.BytesIO(text.encode()), columns=list(TelemetryRow._fields)
+        "telemetry",
+        source=io.BytesIO("".join(_lines(rows)).encode()),
+        columns=list(TelemetryRow._fields),
     )
 
 
-def _line(row: TelemetryRow) -> str:
-    """Return a row in the text format of COPY; no text of it holds a tab or a line's end."""
-    (
-        machine_id,
-        element,
-        read_at,
-        label,
-        value,
-        longitude,
-        altitude,
-        capacity,
-        units,
-        text,
-        extras,
-    ) = row
-    if label or units or text or extras:
-        label, text = _escaped(label) or "", _escaped(text)
-        units, extras = _escaped(units), _escaped(extras)
-    return (
-        f"{machine_id}\t{element}\t{read_at}\t{label}\t{_NULL if value is None else value}\t"
-        f"{_NULL if longitude is None else longitude}\t{_NULL if altitude is None else altitude}\t"
-        f"{_NULL if capacity is None else capacity}\t{units or _NULL}\t"
-        f"{_NULL if text is None else text}\t{extras or _NULL}\n"
-    )
+def _lines(rows: Sequence[TelemetryRow]) -> Iterator[str]:
+    """Yield rows in the text format of COPY; no text of them holds a tab or a line's end."""
+    null, last_at, instant = _NULL, None, ""
+    for row in rows:
+        machine_id, element, read_at, label, value, longitude, altitude, *_ = row
+        if read_at is not last_at:  # rows of one instant come together
+            last_at, instant = read_at, str(read_at)
+        start = f"{machine_id}\t{element}\t{instant}\t{_escaped(label) if label else ''}\t"
+        figures = (
+            f"{null if value is None else value}\t{null if longitude is None else longitude}\t"
+            f"{null if altitude is None else altitude}\t"
+        )
+        yield start + figures + (_NOTHING if row[7:] == _NONE else _rest(row))
+
+
+def _rest(row: TelemetryRow) -> str:
+    capacity = None if row.capacity is None else str(row.capacity)
+    parts = (capacity, row.units, row.text, row.extras)
+    return "\t".join(_NULL if part is None else _escaped(part) for part in parts) + "\n"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\")
 
 
 _NULL = "\\N"
-
-
-def _escaped(text: str | None) -> str | None:
-    return text.replace("\\", "\\\\") if text else text
+_NONE = (None,) * 4
+_NOTHING = "\t".join([_NULL] * 4) + "\n"
 
 
 async def insert_missing(
