@@ -141,6 +141,17 @@ async def transfer_title(
     )
 
 
+async def require_party(peers: Peers, party: str) -> None:
+    """Check that a party exists, which is to be paid, to pay or to inspect; "" is nobody.
+
+    Raises:
+        PeerRefused: NOT_FOUND where there is none.
+    """
+    if party:
+        stub = peers.stub("parties", parties_pb2_grpc.PartiesServiceStub)
+        await peers.call(stub.GetParty, parties_pb2.GetPartyRequest(name=party))
+
+
 async def require_lessee(peers: Peers, party: str) -> None:
     """Check that a party exists and may lease.
 

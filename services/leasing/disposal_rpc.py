@@ -12,6 +12,7 @@ from services.kit.runtime import Runtime
 from services.kit.sagas import Saga
 from services.kit.transaction import Transaction
 from services.leasing import (
+    clients,
     disposal_handlers,
     disposal_sagas,
     disposal_settlement,
@@ -28,6 +29,7 @@ class DisposalRpc(disposals_pb2_grpc.DisposalServiceServicer):
     """Serves ironloop.leasing.v1.DisposalService."""
 
     def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
         self._database = runtime.database
         self._commands = runtime.commands
         self._pages = runtime.pages
@@ -36,6 +38,10 @@ class DisposalRpc(disposals_pb2_grpc.DisposalServiceServicer):
         self, request: disposals_pb2.OpenDisposalRequest, context: Any
     ) -> disposals_pb2.Disposal:
         """Open the disposal of a machine."""
+        known: disposals_pb2.Disposal | None = await self._commands.find_answer(request)
+        if known is not None:
+            return known
+        await clients.require_party(self._runtime.peers, request.carrier)
         has_rate, has_transport = request.HasField("cost_rate"), request.HasField("transport")
 
         async def first(tx: Transaction) -> Saga:

@@ -10,9 +10,11 @@ from services.kit import wire
 from services.kit.ids import parse_name
 from services.kit.principals import principal
 from services.kit.requests import Commands
+from services.kit.runtime import Runtime
 from services.kit.transaction import Transaction
 from services.leasing import (
     claim_handlers,
+    clients,
     closing_sagas,
     default_handlers,
     inspection_sagas,
@@ -29,6 +31,7 @@ from services.leasing.papers import DamageLine, Document
 class EndingRpc:
     """The part of LeasingService that ends leases otherwise than their terms foresee."""
 
+    _runtime: Runtime
     _commands: Commands
 
     async def GiveDefaultNotice(
@@ -84,6 +87,10 @@ class EndingRpc:
         self, request: endings_pb2.ReportTotalLossRequest, context: Any
     ) -> leasing_pb2.Lease:
         """Report the machine lost."""
+        known: leasing_pb2.Lease | None = await self._commands.find_answer(request)
+        if known is not None:
+            return known
+        await clients.require_party(self._runtime.peers, request.insurer)
         return await run_command(
             self._commands,
             request,

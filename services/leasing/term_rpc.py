@@ -7,8 +7,9 @@ from ironloop.leasing.v1 import leasing_pb2
 from services.kit.ids import parse_name
 from services.kit.principals import principal
 from services.kit.requests import Commands
+from services.kit.runtime import Runtime
 from services.kit.transaction import Transaction
-from services.leasing import purchase_sagas, return_sagas, term_handlers
+from services.leasing import clients, purchase_sagas, return_sagas, term_handlers
 from services.leasing.arguments import hours, optional_date
 from services.leasing.lease_commands import run_command, run_saga
 from services.leasing.messages import schedule_to_wire
@@ -17,6 +18,7 @@ from services.leasing.messages import schedule_to_wire
 class TermRpc:
     """The part of LeasingService that ends terms as the contract foresees."""
 
+    _runtime: Runtime
     _commands: Commands
 
     async def QuoteBuyout(
@@ -87,6 +89,10 @@ class TermRpc:
         self, request: leasing_pb2.ConfirmReturnRequest, context: Any
     ) -> leasing_pb2.Lease:
         """Confirm that the machine is back."""
+        known: leasing_pb2.Lease | None = await self._commands.find_answer(request)
+        if known is not None:
+            return known
+        await clients.require_party(self._runtime.peers, request.inspector)
         answer: leasing_pb2.Lease = await run_saga(
             self._commands,
             request,

@@ -24,10 +24,12 @@ class Lenders(finance_pb2_grpc.FinanceServiceServicer):
     Attributes:
         payoffs: Of every machine.
         settled: The claims by draw, as they were settled.
+        is_away: Whether claims are not taken now.
     """
 
     payoffs: list[finance_pb2.Payoff] = field(default_factory=list)
     settled: dict[str, finance_pb2.SettleDisposalClaimRequest] = field(default_factory=dict)
+    is_away: bool = False
 
     async def QuotePayoff(  # noqa: N802
         self, request: finance_pb2.QuotePayoffRequest, context: Any
@@ -39,6 +41,8 @@ class Lenders(finance_pb2_grpc.FinanceServiceServicer):
         self, request: finance_pb2.SettleDisposalClaimRequest, context: Any
     ) -> finance_pb2.Draw:
         """Close a draw, once."""
+        if self.is_away:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "away")
         self.settled.setdefault(request.draw, request)
         return finance_pb2.Draw(name=request.draw)
 

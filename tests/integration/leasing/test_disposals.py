@@ -452,3 +452,36 @@ async def test_a_settlement_goes_on_after_a_restart(sale: Sale, stopped: str) ->
     assert settled.state == disposals_pb2.DISPOSAL_STATE_SETTLED
     assert await sale.funders(senior) == [38_506_667]
     assert await fleet.balance(fleet.lessee) == 1_443_333
+
+
+async def test_a_settlement_killed_after_the_money_moved_is_finished(sale: Sale) -> None:
+    fleet = sale.fleet
+    senior, junior = await lend_we_17(sale)
+    lease = await sale.repossessed()
+    disposal = await sale.open(lease)
+    sale.lenders.is_away = True
+    order = name("orders", uuid4())
+    call = asyncio.ensure_future(sale.settle(disposal, 50_000_000, order=order))
+    await until_step(fleet, "lease_disposal_settlement", 2)
+    with refused("LEASE_BUSY"):
+        await ends.close(fleet, lease)
+    await fleet.world.stop("leasing")
+    with pytest.raises((grpc.aio.AioRpcError, asyncio.CancelledError)):
+        await call
+    sale.lenders.is_away = False
+    await start_again(fleet.world, LEASING)
+    settled = await sale.settle(disposal, 50_000_000, order=order)
+    assert settled.state == disposals_pb2.DISPOSAL_STATE_SETTLED
+    assert await sale.funders(senior, junior) == [38_506_667, 6_000_000]
+    assert await fleet.balance(fleet.lessee) == 1_443_333
+    assert await money.is_balanced(fleet.world)
+
+
+async def test_a_carrier_that_does_not_exist_is_not_paid(sale: Sale) -> None:
+    lease = await sale.repossessed()
+    with refused("NOT_FOUND"):
+        await disposals(sale.fleet.lessor).OpenDisposal(
+            disposals_pb2.OpenDisposalRequest(
+                request_id=request_id(), lease=lease.name, carrier=name("parties", new_id())
+            )
+        )

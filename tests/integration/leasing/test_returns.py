@@ -100,6 +100,11 @@ async def test_the_lessor_may_name_an_inspector(fleet: Fleet) -> None:
     inspected = await ends.inspect(fleet, lease, 100, actor=technician)
     assert inspected.inspection.inspector == technician.subject
     assert inspected.inspector == technician.party
+    seen = await leases(technician).GetLease(pb.GetLeaseRequest(name=lease.name))
+    assert seen == inspected
+    listed = await leases(technician).ListLeases(pb.ListLeasesRequest())
+    assert [each.name for each in listed.leases] == [lease.name]
+    assert not listed.leases[0].HasField("inspection")
 
 
 @pytest.mark.parametrize(
