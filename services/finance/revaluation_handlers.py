@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from services.finance import (
 )
 from services.finance.collateral_handlers import REVALUE
 from services.finance.cover_model import ValueCurve
-from services.finance.draw_model import DrawState
+from services.finance.draw_model import Draw, DrawState
 from services.finance.errors import ValuationNotIssued
 from services.finance.policy_model import Parameter
 from services.finance.revaluation_model import (
@@ -35,6 +35,7 @@ from services.kit.transaction import Transaction
 
 KIND = "revaluation"
 AGAIN_AFTER = timedelta(days=1)  # where a machine could not be valued
+SPREAD_S = 4 * 3_600  # of a day, over which a portfolio's monthly values are made
 DRAWN = Reason(Cause.DRAWN, "the first curve of a new draw")
 VALUED = Reason(Cause.FUNDER, "a valuation of the funder's")
 ASKED = Reason(Cause.FUNDER, "asked for by the funder")
@@ -177,8 +178,7 @@ async def hold_to(tx: Transaction, revaluation_id: UUID, value: NewValue) -> Non
         lines = await draw_store.list_instalments(tx.connection, draw.id)
         await collateral_handlers.assess(tx, held, lines, cause=revaluation.cause)
         if months:
-            due_on = add_months(tx.today, months)
-            await tx.set_timer(REVALUE, draw.name, due_at=start_of(due_on))
+            await tx.set_timer(REVALUE, draw.name, due_at=_due_at(tx, draw, months))
     await _end(
         tx,
         replace(
@@ -198,9 +198,7 @@ async def fail(tx: Transaction, revaluation_id: UUID, refusal: DomainError) -> N
     """
     policy = await policy_store.current_policy(tx.connection)
     months = int(policy.values[Parameter.REVALUATION_MONTHS].value)
-    due_at = tx.now + AGAIN_AFTER
-    if refusal.reason == ValuationNotIssued.reason and months:
-        due_at = start_of(add_months(tx.today, months))
+    waits = refusal.reason == ValuationNotIssued.reason and months > 0
     revaluation = await revaluation_store.get_revaluation(tx.connection, revaluation_id)
     await revaluation_store.lock_watch(tx.connection, revaluation.machine, revaluation.funder)
     for draw in await draw_store.list_live_draws(tx.connection, revaluation.machine):
@@ -208,11 +206,17 @@ async def fail(tx: Transaction, revaluation_id: UUID, refusal: DomainError) -> N
             await tx.set_timer(
                 REVALUE,
                 draw.name,
-                due_at=due_at,
+                due_at=_due_at(tx, draw, months) if waits else tx.now + AGAIN_AFTER,
                 payload={"cause": Cause.MONTHLY.value, "description": revaluation.cause},
             )
     failure = f"{refusal.reason}: {refusal.message}"
     await _end(tx, replace(revaluation, state=RevaluationState.FAILED, failure=failure))
+
+
+def _due_at(tx: Transaction, draw: Draw, months: int) -> datetime:
+    """Return when a draw's machine is valued again, each at a moment of its own."""
+    day = start_of(add_months(tx.today, months))
+    return day + timedelta(seconds=draw.id.int % SPREAD_S)
 
 
 async def _end(tx: Transaction, revaluation: Revaluation) -> None:

@@ -195,7 +195,7 @@ async def test_a_machine_is_valued_again_after_a_month_and_after_250_hours(
 
     await read_hours(lending, draw.machine, "4000")  # the value says nothing of hours
     await revalued(lending, draw.machine, 2)
-    await lending.world.advance_to(lending.world.today() + timedelta(days=31))
+    await lending.world.advance_to(lending.world.today() + timedelta(days=33))
     await revalued(lending, draw.machine, 3)
 
     causes = [one.reasons[0] for one in await revaluations(lending, draw.machine)]
