@@ -36,12 +36,15 @@ async def report_hours(
     machine: str,
     *,
     hours: Decimal,
-    read_at: datetime,
+    read_at: datetime | None,
     lease: str,
     actor: str,
     request_id: str,
 ) -> Reported:
     """Report what a machine's hour meter shows, for the user who read it.
+
+    Args:
+        read_at: None for now.
 
     Raises:
         PeerRefused: Maintenance does not take it.
@@ -54,7 +57,7 @@ async def report_hours(
             request_id=request_id,
             machine=machine,
             hours=wire.decimal(hours),
-            reading_time=wire.instant(read_at),
+            reading_time=None if read_at is None else wire.instant(read_at),
             reference=lease,
         ),
         on_behalf_of=actor,

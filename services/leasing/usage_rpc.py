@@ -1,6 +1,6 @@
 """The contract of usage: hours go to maintenance, and come back as accepted readings."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from ironloop.leasing.v1 import leasing_pb2
@@ -49,7 +49,7 @@ class UsageRpc:
             self._runtime.peers,
             lease.terms.machine,
             hours=reading.hours,
-            read_at=_read_at(reading, now=clock.now()),
+            read_at=_read_at(reading, today=clock.today()),
             lease=lease.name,
             actor=viewer.actor,
             request_id=derived_request_id(viewer.subject, request.request_id),
@@ -72,7 +72,11 @@ class UsageRpc:
         return usage_to_wire(lease, usage)
 
 
-def _read_at(reading: Reading, *, now: datetime) -> datetime:
-    """Return the instant of a reading of a day: now where that is today, else the day's end."""
-    last = start_of(reading.reported_on + timedelta(days=1)) - timedelta(seconds=1)
-    return min(last, now).astimezone(UTC)
+def _read_at(reading: Reading, *, today: date) -> datetime | None:
+    """Return the instant of a reading of an earlier day, its end; None for today's, which is now.
+
+    Now is for maintenance to say: by our clock it might lie ahead of its own.
+    """
+    if reading.reported_on == today:
+        return None
+    return start_of(reading.reported_on + timedelta(days=1)) - timedelta(seconds=1)
