@@ -26,6 +26,7 @@ from loadtests.journal import (
     read_commands,
     read_transfers,
 )
+from loadtests.telemetry_checker import check_telemetry, told_instants
 from loadtests.watch import Watched
 from services.kit.connection import Connection
 from services.settlement.transfer import SUCCESSES
@@ -95,6 +96,11 @@ class Checker:
                 "no bid is lost, doubled or reordered",
                 lambda v: self._bids(v, commands),
                 "marketplace",
+            ),
+            (
+                "each reading that was told is kept once",
+                lambda v: self._telemetry(v, commands),
+                "maintenance",
             ),
             ("one title and one custody a machine", self._custody, "marketplace"),
             ("a listing is in one live order", self._orders, "procurement"),
@@ -219,6 +225,11 @@ class Checker:
             if kept.get(batch) != rows:
                 verdict.find(f"batches/{batch} was told {rows} rows, keeps {kept.get(batch)}")
         return len(told)
+
+    async def _telemetry(self, verdict: Verdict, commands: Sequence[JournalledCommand]) -> None:
+        reader = await self._reader("maintenance")
+        kept = await store.readings_by_instant(reader, told_instants(commands))
+        check_telemetry(verdict, commands, kept)
 
     async def _bids(self, verdict: Verdict, commands: Sequence[JournalledCommand]) -> None:
         auctions = list({one.subject for one in commands if one.method == BIDS})

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -100,6 +101,20 @@ async def count_valuations(connection: Connection, ids: Sequence[UUID]) -> int:
         "select count(*) from valuation where id = any($1::uuid[])", ids
     )
     return count
+
+
+async def readings_by_instant(
+    connection: Connection, instants: Sequence[datetime]
+) -> dict[datetime, int]:
+    """Return how many readings are kept of each of these instants."""
+    rows = await connection.fetch(
+        """
+        select read_at, count(*) as readings from telemetry
+        where read_at = any ($1::timestamptz[]) group by read_at
+        """,
+        instants,
+    )
+    return {row["read_at"]: row["readings"] for row in rows}
 
 
 async def rows_of_batches(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, int]:

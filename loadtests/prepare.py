@@ -1,7 +1,7 @@
 """What each scenario finds in the stack before its load begins."""
 
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from ironloop.marketplace.v1 import (
@@ -78,6 +78,19 @@ async def valuer(stage: Stage) -> dict[str, Any]:
     await stage.people.register("funder", "FUNDER")
     [funder] = await stage.people.sign_in(["funder"])
     return {"valuer": funder.token}
+
+
+async def fleet(stage: Stage) -> dict[str, Any]:
+    """Register machines, and wait until maintenance knows them; they report from 20 days ago."""
+    seeded = await stage.seeded()
+    await stage.time.until_at_rest()
+    operator = await stage.people.operator()
+    start = datetime.now(UTC).replace(microsecond=0) - timedelta(days=20)
+    return {
+        "operator": operator.token,
+        "telemetry_machines": [name for names in seeded.machines.values() for name in names],
+        "telemetry_start": start.isoformat(),
+    }
 
 
 async def leases(stage: Stage) -> dict[str, Any]:

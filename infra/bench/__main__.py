@@ -8,7 +8,7 @@ from typing import Any
 
 import uvloop
 
-from infra.bench import kit, settlement, valuation
+from infra.bench import kit, loop, settlement, valuation
 from infra.bench.report import Figure, print_table, write_json
 
 # Each takes minutes on two cores; add one here and it is part of `make bench`.
@@ -16,6 +16,7 @@ BENCHES: dict[str, Callable[[], Coroutine[Any, Any, list[Figure]]]] = {
     "kit": kit.measure,
     "settlement": settlement.measure,
     "valuation": valuation.measure,
+    "loop": loop.measure,
 }
 
 

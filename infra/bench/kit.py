@@ -86,6 +86,24 @@ async def measure() -> list[Figure]:
     return [*_call_figures(rounds), _delay_figure(delays), *_memory_figures()]
 
 
+async def measure_events(*, per_second: float) -> list[Figure]:
+    """Measure events alone, at a rate; takes about a minute."""
+    with Progress(transient=True) as progress:
+        task = progress.add_task("events: starting servers", total=1 + EVENT_ROUNDS)
+        async with open_lab() as lab:
+            metadata = [("authorization", f"Bearer {lab.token}"), ("traceparent", TRACEPARENT)]
+            async with lab.channel("parties") as parties:
+                await lab.start_listener()
+                progress.update(task, advance=1, description="events: on their way")
+                delays = []
+                for _ in range(EVENT_ROUNDS):
+                    delays.append(
+                        await _event_delay_p99_ms(lab, parties, metadata, per_second=per_second)
+                    )
+                    progress.advance(task)
+    return [_delay_figure(delays)]
+
+
 def _call_figures(rounds: Sequence[Round]) -> list[Figure]:
     reads = [one.read / one.echo for one in rounds]
     writes = [one.write / one.echo for one in rounds]
@@ -138,7 +156,13 @@ def _new_party() -> bytes:
     ).SerializeToString()
 
 
-async def _event_delay_p99_ms(lab: Lab, parties: grpc.aio.Channel, metadata: Metadata) -> float:
+async def _event_delay_p99_ms(
+    lab: Lab,
+    parties: grpc.aio.Channel,
+    metadata: Metadata,
+    *,
+    per_second: float = EVENTS_PER_SECOND,
+) -> float:
     """Return the 99th percentile from a party's commit to the commit of the event's effect."""
     owner = await asyncpg.connect(lab.owner_dsn("parties"))
     hearer = await asyncpg.connect(lab.owner_dsn("listener"))
@@ -150,7 +174,7 @@ async def _event_delay_p99_ms(lab: Lab, parties: grpc.aio.Channel, metadata: Met
             f"{_SERVICE}/CreateParty",
             requests=_new_party,
             metadata=metadata,
-            per_second=EVENTS_PER_SECOND,
+            per_second=per_second,
             seconds=EVENT_SECONDS,
         )
         await _until_all_heard(owner, hearer)

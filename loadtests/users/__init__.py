@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from loadtests.grpc_user import GrpcUser, MixedUser
-from loadtests.users import leasing, market, settlement, valuation
+from loadtests.users import leasing, maintenance, market, settlement, valuation
 
 
 class Retries(MixedUser):
@@ -29,6 +29,7 @@ USERS: Mapping[str, type[GrpcUser]] = {
     "unary": settlement.Unary,
     "s1": leasing.Payments,
     "s2": Storm,
+    "s3": maintenance.Bursts,
     "s4": valuation.Portfolios,
     "s7": Retries,
     "s8": settlement.Batches,
