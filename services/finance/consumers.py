@@ -93,11 +93,43 @@ async def collect_receivable(tx: Transaction, paid: leasing_events_pb2.Instalmen
             await _settle(tx, [collected])
 
 
-async def close_receivables(tx: Transaction, bought_out: leasing_events_pb2.LeaseBoughtOut) -> None:
-    """Close what is left of a lease that was bought out; each owner has had its money."""
-    await _close_offers(tx, bought_out.lease, range(1, NUMBER_MAX + 1))
-    known = await receivable_store.lock_run(tx.connection, bought_out.lease)
-    await _settle(tx, [line for line in known if line.state is not ReceivableState.SETTLED])
+async def close_receivables(
+    tx: Transaction,
+    ended: (
+        leasing_events_pb2.LeaseBoughtOut
+        | leasing_events_pb2.TotalLossPaid
+        | leasing_events_pb2.LeaseClosed
+    ),
+) -> None:
+    """Close what is left of a lease that is over; each owner has had its money, or has a claim."""
+    await _close(tx, ended.lease, range(1, NUMBER_MAX + 1))
+
+
+async def close_disposed(tx: Transaction, settled: leasing_events_pb2.DisposalSettled) -> None:
+    """Close what a machine's proceeds paid off, or left as claims."""
+    await _close(
+        tx, settled.lease, [number for share in settled.shares for number in share.numbers]
+    )
+
+
+async def close_written_off(
+    tx: Transaction, written_off: leasing_events_pb2.InstalmentWrittenOff
+) -> None:
+    """Close an instalment that became a claim at leasing."""
+    await _close(tx, written_off.lease, [written_off.number])
+
+
+async def _close(tx: Transaction, lease: str, numbers: Collection[int]) -> None:
+    await _close_offers(tx, lease, numbers)
+    known = await receivable_store.lock_run(tx.connection, lease) if numbers else []
+    await _settle(
+        tx,
+        [
+            line
+            for line in known
+            if line.number in numbers and line.state is not ReceivableState.SETTLED
+        ],
+    )
 
 
 async def _close_offers(tx: Transaction, lease: str, numbers: Collection[int]) -> None:
@@ -182,4 +214,8 @@ CONSUMES: dict[type[Message], EventHandler] = {
     leasing_events_pb2.LeaseRescheduled: revise_receivables,
     leasing_events_pb2.InstalmentPaid: collect_receivable,
     leasing_events_pb2.LeaseBoughtOut: close_receivables,
+    leasing_events_pb2.TotalLossPaid: close_receivables,
+    leasing_events_pb2.DisposalSettled: close_disposed,
+    leasing_events_pb2.InstalmentWrittenOff: close_written_off,
+    leasing_events_pb2.LeaseClosed: close_receivables,
 }

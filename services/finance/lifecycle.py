@@ -284,7 +284,7 @@ RECEIVABLE = Lifecycle(
                 "settle",
                 ReceivableState.SETTLED,
                 event=finance_events_pb2.ReceivableSettled,
-                guard="paid in full, or the lease is bought out",
+                guard="paid in full, or ended with its lease",
             )
             for state in (*_UNASSIGNED, *_ASSIGNED)
         ),

@@ -9,15 +9,17 @@ import asyncpg
 import grpc
 import pytest
 from ironloop.finance.v1 import finance_pb2, receivables_pb2
-from ironloop.leasing.v1 import leasing_pb2
+from ironloop.leasing.v1 import leasing_events_pb2, leasing_pb2
 
 from infra.local.client import Actor
+from services.finance import consumers
 from services.finmath.discount import present_value
 from services.finmath.schedule import annuity_schedule
 from services.kit import wire
 from services.leasing.definition import DEFINITION as LEASING
 from tests.integration.finance.leases import Rental, accept, cancel, leasing, receivables
 from tests.integration.finance.lending import Lending, eventually, fen, finance, insisted, rid
+from tests.integration.finance.watching import hear
 from tests.support.refusals import refused
 
 PLENTY_FEN = 2_000_000_00
@@ -450,6 +452,47 @@ async def test_a_buyout_closes_what_is_left_and_settles_the_factoring(factoring:
         receivables_pb2.GetFactoringRequest(name=sold.name)
     )
     assert seen.state == receivables_pb2.FACTORING_STATE_SETTLED
+
+
+async def test_what_a_lease_ends_with_is_owed_no_more(factoring: Lending) -> None:
+    rental = await Rental.begin(factoring)
+    funder = await factoring.funder(fen=PLENTY_FEN)
+    await rental.confirm(1, 6)
+    sold = await accept(funder, await rental.offer(funder, 4, 5))
+    open_offer = await rental.offer(funder, 6, 6)
+    ends: list[tuple[Any, Any, list[int]]] = [
+        (
+            consumers.close_written_off,
+            leasing_events_pb2.InstalmentWrittenOff(lease=rental.lease, number=1),
+            [1],
+        ),
+        (
+            consumers.close_disposed,
+            leasing_events_pb2.DisposalSettled(
+                lease=rental.lease,
+                shares=[leasing_events_pb2.OwnerShare(owner=funder.party, numbers=[4, 5])],
+            ),
+            [1, 4, 5],
+        ),
+        (
+            consumers.close_receivables,
+            leasing_events_pb2.LeaseClosed(lease=rental.lease),
+            [1, 2, 3, 4, 5, 6],
+        ),
+    ]
+    for handler, event, settled in ends:
+        await hear(factoring, handler, event)
+        states = await rental.states()
+        assert [n for n, state in enumerate(states, start=1) if state == "SETTLED"] == settled
+
+    async def state(factoring_name: str) -> int:
+        seen = await receivables(funder).GetFactoring(
+            receivables_pb2.GetFactoringRequest(name=factoring_name)
+        )
+        return seen.state
+
+    assert await state(sold.name) == receivables_pb2.FACTORING_STATE_SETTLED
+    assert await state(open_offer.name) == receivables_pb2.FACTORING_STATE_CANCELLED
 
 
 async def test_a_service_away_while_assigning_is_waited_for(factoring: Lending) -> None:
