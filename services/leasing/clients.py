@@ -26,6 +26,7 @@ class Machine:
         hours: Its hour meter; None where unknown.
         liens: The names of its active liens.
         custody: How it is held, for example "ON_LEASE".
+        held_for: What it is reserved for, for example an order; "" where it is not.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Machine:
     hours: Decimal | None
     liens: tuple[str, ...]
     custody: str
+    held_for: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,4 +198,5 @@ def _machine(answer: machines_pb2.Machine) -> Machine:
         hours=wire.to_decimal(answer.hours_meter, field="hours_meter") if has_hours else None,
         liens=tuple(lien.name for lien in answer.liens),
         custody=wire.enum_name(machines_pb2.Custody, answer.custody, prefix="CUSTODY_"),
+        held_for=answer.reservation.reference,
     )

@@ -29,4 +29,4 @@ async def note_auction(tx: Transaction, closed: marketplace_events_pb2.AuctionCl
     """Count an auction of a disposal that found no buyer; after two the reserve is lowered."""
     if closed.disposal and not closed.sold:
         disposal_id = parse_name(closed.disposal, "disposals", field="disposal")
-        await disposal_handlers.note_unsold_auction(tx, disposal_id)
+        await disposal_handlers.note_unsold_auction(tx, disposal_id, machine=closed.machine)

@@ -64,15 +64,17 @@ async def record_unsold(tx: Transaction, disposal_id: UUID, *, viewer: Principal
     return await _note_unsold(tx, lease, disposal)
 
 
-async def note_unsold_auction(tx: Transaction, disposal_id: UUID) -> None:
+async def note_unsold_auction(tx: Transaction, disposal_id: UUID, *, machine: str) -> None:
     """Note that an auction of a disposal closed without a buyer; one that is over stays so.
+
+    A listing of another machine may name the disposal; its auctions change nothing.
 
     Raises:
         LeaseBusy: A saga works on the lease.
     """
     ours = service_principal(tx.service)
     seen = await disposal_store.find_disposal(tx.connection, disposal_id, viewer=ours)
-    if seen is None or seen.state is not DisposalState.OPEN:
+    if seen is None or seen.state is not DisposalState.OPEN or seen.machine != machine:
         return
     lease, disposal = await lock_disposal(tx, disposal_id, viewer=ours)
     if disposal.state is DisposalState.OPEN:

@@ -17,7 +17,14 @@ from services.kit.principals import Principal, principal
 from services.kit.runtime import Runtime
 from services.kit.sagas import Facts, Saga, SagaKind, Step
 from services.kit.transaction import Transaction
-from services.leasing import claim_store, disposal_store, instalment_store, lease_store, pledges
+from services.leasing import (
+    claim_store,
+    clients,
+    disposal_store,
+    instalment_store,
+    lease_store,
+    pledges,
+)
 from services.leasing.announcements import announce, announce_paid, sides
 from services.leasing.busy import begin, end, end_refused
 from services.leasing.claim_model import Claim, invoice
@@ -34,6 +41,7 @@ from services.leasing.disposal_plan import (
 )
 from services.leasing.disposal_sagas import answer_disposal, disposal_id_of
 from services.leasing.ending_messages import lines_to_wire
+from services.leasing.errors import MachineNotSold
 from services.leasing.instalment_model import Instalment, InstalmentState
 from services.leasing.lifecycle import DISPOSAL, INSTALMENT, LEASE
 from services.leasing.locks import lock_by_name
@@ -73,8 +81,10 @@ async def _plan(runtime: Runtime, saga: Saga) -> Facts:
     """Ask who is owed what, and hand the price down; the lease is busy, so it stays as read.
 
     Raises:
+        MachineNotSold: The order holds another machine, whose listing named this disposal.
         LiensRemain: A lien would stay that no draw explains.
     """
+    await _require_sold(runtime, saga)
     payoffs = await pledges.quote_payoffs(runtime, saga)
     async with runtime.database.read() as connection:
         disposal = await disposal_store.get_disposal(
@@ -103,6 +113,13 @@ async def _plan(runtime: Runtime, saga: Saga) -> Facts:
         "lines": [asdict(line) for line in lines],
         "surplus_fen": surplus_fen,
     }
+
+
+async def _require_sold(runtime: Runtime, saga: Saga) -> None:
+    order: str = saga.facts["order"]
+    machine = await clients.get_machine(runtime.peers, saga.facts["machine"], actor=saga.actor)
+    if machine.held_for != order:
+        raise MachineNotSold(machine.name, order=order, held_for=machine.held_for)
 
 
 async def _post(runtime: Runtime, saga: Saga) -> Facts:

@@ -251,6 +251,20 @@ class DisposalOpen(AlreadyExists):
         super().__init__(f"{disposal} of {machine} is open", disposal=disposal)
 
 
+class MachineNotSold(PreconditionFailed):
+    """The order that pays is not the one that the machine is held for."""
+
+    reason = "MACHINE_NOT_SOLD"
+
+    def __init__(self, machine: str, *, order: str, held_for: str) -> None:
+        super().__init__(
+            f"{machine} is held for {held_for or 'nobody'}, not for {order}",
+            subject=machine,
+            order=order,
+            held_for=held_for,
+        )
+
+
 class DisposalPending(PreconditionFailed):
     """The machine is still to be sold."""
 

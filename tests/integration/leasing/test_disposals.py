@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -13,10 +14,11 @@ import pytest_asyncio
 from ironloop.finance.v1 import finance_pb2
 from ironloop.leasing.v1 import claims_pb2, disposals_pb2, programmes_pb2
 from ironloop.leasing.v1 import leasing_pb2 as pb
-from ironloop.marketplace.v1 import marketplace_events_pb2
+from ironloop.marketplace.v1 import machines_pb2, machines_pb2_grpc, marketplace_events_pb2
 from ironloop.settlement.v1 import settlement_pb2
 
 from services.kit import wire
+from services.kit.clock import start_of
 from services.kit.ids import name, new_id
 from services.kit.principals import enter, service_principal
 from services.leasing import consumers
@@ -80,6 +82,7 @@ class Sale:
     ) -> disposals_pb2.Disposal:
         """Settle a disposal out of the escrow of an order, as procurement does."""
         order = order or name("orders", uuid4())
+        await self.hold(disposal, order)
         escrow = await self.escrow(order, price_fen)
         return await disposals(self.fleet.world.service("procurement")).SettleDisposal(
             disposals_pb2.SettleDisposalRequest(
@@ -90,6 +93,22 @@ class Sale:
                 price=wire.money(price_fen),
             )
         )
+
+    async def hold(self, disposal: disposals_pb2.Disposal, order: str) -> None:
+        """Hold a disposal's machine for an order, where nobody holds it."""
+        machine = await self.fleet.look_up(disposal.machine)
+        if machine.custody == machines_pb2.CUSTODY_AVAILABLE:
+            world = self.fleet.world
+            marketplace = world.service("procurement").stub(machines_pb2_grpc.MachineServiceStub)
+            await marketplace.ReserveMachine(
+                machines_pb2.ReserveMachineRequest(
+                    request_id=request_id(),
+                    name=disposal.machine,
+                    reference=order,
+                    party=self.fleet.lessee.party,
+                    expire_time=wire.instant(start_of(world.today() + timedelta(days=30))),
+                )
+            )
 
     async def escrow(self, order: str, price_fen: int) -> int:
         """Return an order's escrow account, filled once."""
@@ -113,6 +132,12 @@ class Sale:
                 code=settlement_pb2.TRANSFER_CODE_ESCROW_FUND,
             )
         return account.number
+
+    async def read(self, disposal: disposals_pb2.Disposal) -> disposals_pb2.Disposal:
+        """Return a disposal as it stands."""
+        return await disposals(self.fleet.lessor).GetDisposal(
+            disposals_pb2.GetDisposalRequest(name=disposal.name)
+        )
 
     async def held(self, **which: Any) -> int:
         """Return what accounts hold, in fen."""
@@ -340,9 +365,7 @@ async def unsold(sale: Sale, disposal: disposals_pb2.Disposal) -> disposals_pb2.
     enter(service_principal("leasing"), "events")
     await database.run(lambda tx: consumers.note_auction(tx, event))
     await sale.fleet.world.until_at_rest()
-    return await disposals(sale.fleet.lessor).GetDisposal(
-        disposals_pb2.GetDisposalRequest(name=disposal.name)
-    )
+    return await sale.read(disposal)
 
 
 async def test_unsold_twice_the_machine_is_valued_anew_and_the_reserve_lowered(sale: Sale) -> None:
@@ -403,11 +426,30 @@ async def test_a_machine_has_one_open_disposal(sale: Sale) -> None:
     assert [each.name for each in listed.disposals] == [again.name, disposal.name]
 
 
+async def test_the_price_of_another_machine_settles_nothing(sale: Sale) -> None:
+    disposal = await sale.open(await sale.repossessed())
+    await sale.hold(disposal, name("orders", uuid4()))
+    # An order whose listing names this disposal, and whose machine is another one.
+    with refused("MACHINE_NOT_SOLD"):
+        await sale.settle(disposal, 100)
+    assert (await sale.read(disposal)).state == disposals_pb2.DISPOSAL_STATE_OPEN
+    event = marketplace_events_pb2.AuctionClosed(
+        auction=name("auctions", new_id()),
+        disposal=disposal.name,
+        machine=name("machines", new_id()),
+    )
+    database = sale.fleet.world.running["leasing"].runtime.database
+    enter(service_principal("leasing"), "events")
+    await database.run(lambda tx: consumers.note_auction(tx, event))
+    assert (await sale.read(disposal)).unsold_count == 0
+
+
 async def test_an_empty_escrow_moves_nothing(sale: Sale) -> None:
     lease = await sale.repossessed()
     disposal = await sale.open(lease)
     order = name("orders", uuid4())
     escrow = await sale.escrow(order, 0)
+    await sale.hold(disposal, order)
     request = disposals_pb2.SettleDisposalRequest(
         request_id=request_id(),
         disposal=disposal.name,
@@ -429,6 +471,7 @@ async def test_a_settlement_goes_on_after_a_restart(sale: Sale, stopped: str) ->
     disposal = await sale.open(await sale.repossessed())
     order = name("orders", uuid4())
     escrow = await sale.escrow(order, 50_000_000)
+    await sale.hold(disposal, order)
     request = disposals_pb2.SettleDisposalRequest(
         request_id=request_id(),
         disposal=disposal.name,
