@@ -92,7 +92,7 @@ def _parse() -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     seed = commands.add_parser("seed", help="make the machines, parties and accounts of a size")
     load = commands.add_parser("load", help="run a scenario")
-    load.add_argument("scenario", help="batches, stream, unary, s1, s2, s4, s7, s8")
+    load.add_argument("scenario", help="batches, stream, unary, s1, s2, s3, s4, s7, s8")
     load.add_argument("--users", type=int, default=0, help="how many at the most")
     load.add_argument("--duration", type=int, default=60, help="seconds")
     load.add_argument("--loop", choices=("both", "closed", "open"), default="both")
