@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import asyncpg
+from ironloop.settlement.v1.settlement_pb2 import Transfer as Sent
 
 from services.kit.database import Database
 from services.kit.transaction import Transaction
@@ -11,7 +12,7 @@ from services.settlement import posting_store, store
 from services.settlement.account import MAIN_LEDGER, ledger_of
 from services.settlement.lane import Lanes
 from services.settlement.ledger_state import Chain, chains
-from services.settlement.posting import ledger_of_rows, post
+from services.settlement.posting import ledger_of_rows, post_alone
 from services.settlement.transfer import Outcome, Transfer
 
 
@@ -23,15 +24,20 @@ class Engine:
         self._ledgers = frozenset({MAIN_LEDGER})
         self.lanes = Lanes(self._post, queued_max=queued_max)
 
-    async def post(self, rows: Sequence[Transfer]) -> Sequence[Outcome]:
+    async def post(
+        self, rows: Sequence[Transfer], *, sent: Sequence[Sent] | None = None
+    ) -> Sequence[Outcome]:
         """Post a batch and return one outcome a transfer, in order.
+
+        Args:
+            sent: The same as they came in, complete.
 
         Raises:
             LaneFull: Too much waits for the ledger.
             Retriable: The database is away; what became of the transfers is not known.
         """
         ledger = await self._ledger_of(rows)
-        return await self.lanes.lane(ledger).post(chains(rows), size=len(rows))
+        return await self.lanes.lane(ledger).post(chains(rows), size=len(rows), sent=sent)
 
     async def look_around(self) -> None:
         """Read anew which ledgers exist."""
@@ -50,12 +56,15 @@ class Engine:
                     ledger = await posting_store.find_ledger_of_hold(connection, pending_ids)
         return ledger or MAIN_LEDGER
 
-    async def _post(self, ledger: int, batch: Sequence[Chain]) -> Sequence[Outcome]:
+    async def _post(
+        self, ledger: int, batch: Sequence[Chain], sent: Sequence[Sent] | None
+    ) -> Sequence[Outcome]:
         async def work(tx: Transaction) -> Sequence[Outcome]:
-            return await post(tx, ledger, batch, ledgers=self._ledgers)
+            return await post_alone(tx, ledger, batch, ledgers=self._ledgers, sent=sent)
 
+        opening = posting_store.locking(ledger)
         try:
-            return await self._database.run(work)
+            return await self._database.run(work, opening=opening)
         except asyncpg.UniqueViolationError:
             # Another ledger took one of the ids between our look and our write: it is known now.
-            return await self._database.run(work)
+            return await self._database.run(work, opening=opening)

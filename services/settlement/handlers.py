@@ -10,7 +10,7 @@ from services.kit.etags import check_etag
 from services.kit.ids import name
 from services.kit.principals import Principal
 from services.kit.transaction import Transaction
-from services.settlement import store
+from services.settlement import posting_store, store
 from services.settlement.account import (
     LEDGER_MAX,
     AccountKey,
@@ -19,6 +19,7 @@ from services.settlement.account import (
     Ledger,
     flags_in,
     key_problem,
+    ledger_of,
 )
 from services.settlement.errors import AccountNotEmpty, InstantNotPast
 from services.settlement.lifecycle import ACCOUNT
@@ -62,15 +63,13 @@ async def create_accounts(tx: Transaction, keys: Sequence[AccountKey]) -> list[A
     return [found[key] for key in keys]
 
 
-async def get_account(
-    connection: Connection, number: int, *, viewer: Principal, lock: bool = False
-) -> AccountRecord:
+async def get_account(connection: Connection, number: int, *, viewer: Principal) -> AccountRecord:
     """Return an account that the viewer may see.
 
     Raises:
         NotFound: There is none, or it is another party's.
     """
-    record = await store.find_account(connection, number, viewer=viewer, lock=lock)
+    record = await store.find_account(connection, number, viewer=viewer)
     if record is None:
         raise NotFound(name("accounts", number))
     return record
@@ -108,7 +107,8 @@ async def change_state(
         TransitionRefused: Its state does not allow the command.
         AccountNotEmpty: It is to be closed and holds something.
     """
-    record = await get_account(tx.connection, number, viewer=viewer, lock=True)
+    await posting_store.lock_ledger(tx.connection, ledger_of(number))
+    record = await get_account(tx.connection, number, viewer=viewer)
     check_etag(etag, record.version)
     step = ACCOUNT.next(record.state, command, subject=record.name)
     if command == "close" and not record.is_empty:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
+from ironloop.settlement.v1.settlement_pb2 import Transfer as Sent
 from prometheus_client import Gauge, Histogram
 
 from services.kit import telemetry
@@ -35,8 +36,14 @@ log = structlog.get_logger(__name__)
 class Poster(Protocol):
     """Posts chains of one ledger in one transaction."""
 
-    async def __call__(self, ledger: int, batch: Sequence[Chain]) -> Sequence[Outcome]:
-        """Return one outcome a transfer, in order."""
+    async def __call__(
+        self, ledger: int, batch: Sequence[Chain], sent: Sequence[Sent] | None
+    ) -> Sequence[Outcome]:
+        """Return one outcome a transfer, in order.
+
+        Args:
+            sent: The transfers as they came in, in order, where all of them came in so.
+        """
         ...
 
 
@@ -46,11 +53,13 @@ class Job:
 
     Attributes:
         size: How many transfers its chains hold.
+        sent: The transfers as they came in, where they came in so.
         traceparent: The trace that asked.
     """
 
     batch: Sequence[Chain]
     size: int
+    sent: Sequence[Sent] | None
     traceparent: str
     answer: "asyncio.Future[Sequence[Outcome]]"
 
@@ -66,7 +75,9 @@ class Lane:
         self._queued = 0
         self._woken = asyncio.Event()
 
-    async def post(self, batch: Sequence[Chain], *, size: int) -> Sequence[Outcome]:
+    async def post(
+        self, batch: Sequence[Chain], *, size: int, sent: Sequence[Sent] | None = None
+    ) -> Sequence[Outcome]:
         """Return one outcome a transfer once they are committed.
 
         Raises:
@@ -76,7 +87,7 @@ class Lane:
         if self._queued + size > self._queued_max:
             raise LaneFull(self._ledger, self._queued, queued_max=self._queued_max)
         answer = asyncio.get_running_loop().create_future()
-        self._queue.append(Job(batch, size, telemetry.traceparent(), answer))
+        self._queue.append(Job(batch, size, sent, telemetry.traceparent(), answer))
         self._count(size)
         self._woken.set()
         return await asyncio.shield(answer)
@@ -106,9 +117,11 @@ class Lane:
 
     async def _post_jobs(self, jobs: Sequence[Job]) -> None:
         batch = [chain for job in jobs for chain in job.batch]
+        came = [job.sent for job in jobs if job.sent is not None]
+        sent = [row for rows in came for row in rows] if len(came) == len(jobs) else None
         try:
             with telemetry.span("post transfers", parent=jobs[0].traceparent):
-                outcomes = await self._post(self._ledger, batch)
+                outcomes = await self._post(self._ledger, batch, sent)
         except Exception as error:
             await self._fail(jobs, error)
             return

@@ -2,9 +2,9 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -28,19 +28,84 @@ class LedgerBroken(Exception):
     """What the database holds is not what the rules say; nothing of the batch is committed."""
 
 
-async def lock_ledger(connection: Connection, ledger: int) -> tuple[Ledger, int]:
-    """Return a ledger, locked until the commit, and the lowest id time that is accepted.
+def locking(ledger: int) -> str:
+    """Return the statement that locks a ledger until the commit.
 
-    The commits of a ledger are one after the other, and none overlaps the closing of a partition.
-    The time is in milliseconds since 1970.
+    Whoever changes a ledger, its accounts or its holds locks its row first: its commits are one
+    after the other, and none overlaps the closing of a partition. What is read in a later
+    statement is read under the lock.
     """
-    row = await connection.fetchrow("select * from ledger where id = $1 for no key update", ledger)
+    return f"select from ledger where id = {ledger:d} for no key update"
+
+
+async def lock_ledger(connection: Connection, ledger: int) -> None:
+    """Lock a ledger until the commit."""
+    await connection.execute(locking(ledger))
+
+
+async def find_ledger(connection: Connection, ledger: int) -> Ledger:
+    """Return a ledger."""
+    row = await connection.fetchrow("select * from ledger where id = $1", ledger)
     assert row is not None, f"there is no ledger {ledger}"
-    # Asked once the lock is held: a partition may have been closed while this waited for it.
-    oldest_ms: int | None = await connection.fetchval(
-        "select min(lower_ms) from transfer_partition where state = 'ATTACHED'"
+    return Ledger(**row)
+
+
+class Sight(NamedTuple):
+    """What one look at a locked ledger tells of a batch.
+
+    Attributes:
+        oldest_ms: The lowest time of ids that is accepted, in milliseconds since 1970.
+        posted: Which of the ids looked for are transfers.
+        refused: Which of them are stored refusals.
+    """
+
+    ledger: Ledger
+    oldest_ms: int
+    accounts: dict[int, Account]
+    posted: Sequence[UUID]
+    refused: Sequence[UUID]
+
+
+async def look(
+    connection: Connection, ledger: int, *, accounts: Collection[int], ids: Collection[UUID]
+) -> Sight:
+    """Return a ledger, those of the accounts that exist, and which ids it knows: one round trip.
+
+    The bounds of the ids let PostgreSQL pass over the partitions that hold none of them.
+    """
+    row = await connection.fetchrow(
+        """
+        select l.id, l.book, l.currency_code, l.event_sequence, l.commit_count, l.transfer_count,
+            l.last_event_at, l.create_time,
+            (select min(lower_ms) from transfer_partition where state = 'ATTACHED') as oldest_ms,
+            array(select id from transfer
+                  where id = any($3::uuid[]) and id between $4 and $5) as posted,
+            array(select id from rejection where id = any($3::uuid[])) as refused, a.*
+        from ledger l, (
+            select array_agg(id) as accounts, array_agg(flags), array_agg(debits_pending),
+                array_agg(credits_pending), array_agg(debits_posted), array_agg(credits_posted)
+            from account where id = any($2::bigint[])
+        ) as a
+        where l.id = $1
+        """,
+        ledger,
+        accounts,
+        ids,
+        min(ids),
+        max(ids),
     )
-    return Ledger(**row), oldest_ms or 0
+    assert row is not None, f"there is no ledger {ledger}"
+    *of_ledger, oldest_ms, posted, refused = row[:11]
+    columns = row[11:]
+    found = (
+        {}
+        if columns[0] is None
+        else {
+            columns[0][place]: account
+            for place, account in enumerate(map(Account._make, zip(*columns, strict=True)))
+        }
+    )
+    return Sight(Ledger(*of_ledger), oldest_ms or 0, found, posted, refused)
 
 
 async def find_ledger_of_hold(connection: Connection, pending_ids: Sequence[UUID]) -> int | None:
@@ -55,15 +120,12 @@ async def find_ledger_of_hold(connection: Connection, pending_ids: Sequence[UUID
     return ledger
 
 
-async def lock_accounts(connection: Connection, numbers: Iterable[int]) -> dict[int, Account]:
-    """Return accounts by number, locked in the order of their numbers.
-
-    A statement of its own: as a part of a larger one it would lock as it goes, in any order.
-    """
+async def find_accounts(connection: Connection, numbers: Iterable[int]) -> dict[int, Account]:
+    """Return accounts by number."""
     rows = await connection.fetch(
         """
         select id, flags, debits_pending, credits_pending, debits_posted, credits_posted
-        from account where id = any($1::bigint[]) order by id for no key update
+        from account where id = any($1::bigint[])
         """,
         list(numbers),
     )
@@ -231,37 +293,20 @@ async def insert_reversals(connection: Connection, pairs: Sequence[tuple[UUID, U
     )
 
 
-async def advance_ledger(
-    connection: Connection,
-    ledger: Ledger,
-    *,
-    transfer_count: int,
-    event_count: int,
-    at: datetime,
-    digest: bytes,
-    event_digest: bytes,
-) -> None:
-    """Write a commit's permanent row and move its ledger's counters."""
-    await connection.execute(
-        """
-        with advanced as (
-            update ledger set commit_count = commit_count + 1, last_event_at = $4,
-                transfer_count = transfer_count + $2, event_sequence = event_sequence + $3
-            where id = $1 returning commit_count, transfer_count, event_sequence
-        )
-        insert into ledger_commit (ledger, sequence, first_number, transfer_count, first_event,
-            event_count, event_at, digest, event_digest)
-        select $1, commit_count, transfer_count - $2 + 1, $2, event_sequence - $3 + 1, $3, $4, $5,
-            $6
-        from advanced
-        """,
-        ledger.id,
-        transfer_count,
-        event_count,
-        at,
-        digest,
-        event_digest,
+# Writes a commit's permanent row and moves its ledger's counters. Takes the ledger, how many
+# transfers and events, the instant, and the digests of the transfers and of the events.
+ADVANCE_LEDGER = """
+    with advanced as (
+        update ledger set commit_count = commit_count + 1, last_event_at = $4::timestamptz,
+            transfer_count = transfer_count + $2::int,
+            event_sequence = event_sequence + $3::int
+        where id = $1 returning commit_count, transfer_count, event_sequence
     )
+    insert into ledger_commit (ledger, sequence, first_number, transfer_count, first_event,
+        event_count, event_at, digest, event_digest)
+    select $1, commit_count, transfer_count - $2::int + 1, $2, event_sequence - $3::int + 1, $3,
+        $4::timestamptz, $5::bytea, $6::bytea from advanced
+"""
 
 
 def posted_of(row: Row) -> Posted:

@@ -24,6 +24,7 @@ from services.settlement.wire import (
     posted_to_wire,
     refusal_to_wire,
     result_to_wire,
+    results_to_wire,
     transfer_of,
     trial_balance_to_wire,
 )
@@ -153,8 +154,10 @@ class SettlementRpc(settlement_pb2_grpc.SettlementServiceServicer):
         self, request: settlement_pb2.PostTransferRequest, context: Any
     ) -> settlement_pb2.TransferResult:
         """Post one transfer."""
-        outcomes = await self._engine.post([transfer_of(request.transfer)])
-        return result_to_wire(request.transfer.id, outcomes[0])
+        sent = request.transfer
+        sent.DiscardUnknownFields()
+        outcomes = await self._engine.post([transfer_of(sent)], sent=[sent])
+        return result_to_wire(sent.id, outcomes[0])
 
     async def StreamTransfers(
         self, requests: AsyncIterator[settlement_pb2.PostTransfersRequest], context: Any
@@ -246,13 +249,10 @@ class SettlementRpc(settlement_pb2_grpc.SettlementServiceServicer):
     async def _post(
         self, request: settlement_pb2.PostTransfersRequest
     ) -> settlement_pb2.PostTransfersResponse:
-        outcomes = await self._engine.post([transfer_of(row) for row in request.transfers])
-        return settlement_pb2.PostTransfersResponse(
-            results=[
-                result_to_wire(row.id, outcome)
-                for row, outcome in zip(request.transfers, outcomes, strict=True)
-            ]
-        )
+        request.DiscardUnknownFields()  # the rows themselves go into the events
+        sent = list(request.transfers)
+        outcomes = await self._engine.post([transfer_of(row) for row in sent], sent=sent)
+        return results_to_wire(sent, outcomes)
 
     async def _change_state(self, request: Any, command: str) -> settlement_pb2.Account:
         async def work(tx: Transaction) -> settlement_pb2.Account:

@@ -121,13 +121,12 @@ async def list_accounts_of(
 
 
 async def find_account(
-    connection: Connection, number: int, *, viewer: Principal, lock: bool = False
+    connection: Connection, number: int, *, viewer: Principal
 ) -> AccountRecord | None:
     """Return an account that the viewer may see: one of their own party, or any."""
     row = await connection.fetchrow(
         f"""
         {_ACCOUNT} where a.id = $1 and ($2 or 'parties/' || a.owner = $3)
-        {"for no key update of a" if lock else ""}
         """,
         number,
         viewer.sees_all,

@@ -28,11 +28,19 @@ _UUID_LENGTH = 36
 
 
 def transfer_of(row: settlement_pb2.Transfer) -> Transfer:
-    """Return a row as the rules take it. Nothing is refused here: a flaw is the row's result."""
-    identifier = _uuid(row.id)
+    """Return a row as the rules take it. Nothing is refused here: a flaw is the row's result.
+
+    The row's own txn is filled in where it is absent: the row tells of the transfer from here on.
+    """
+    sent_id = row.id
+    identifier = _uuid(sent_id)
+    if txn := row.txn:
+        txn_id = identifier if txn == sent_id else _uuid(txn)
+    else:
+        row.txn, txn_id = sent_id, identifier
     return Transfer(
         identifier,
-        _uuid(row.txn) if row.txn else identifier,
+        txn_id,
         row.kind,
         row.debit_account,
         row.credit_account,
@@ -60,6 +68,29 @@ def result_to_wire(sent_id: str, outcome: Outcome) -> settlement_pb2.TransferRes
         credit_available_fen=posted.credit.available_fen,
         number=posted.number,
     )
+
+
+def results_to_wire(
+    sent: Sequence[settlement_pb2.Transfer], outcomes: Sequence[Outcome]
+) -> settlement_pb2.PostTransfersResponse:
+    """Return what became of a batch."""
+    answer = settlement_pb2.PostTransfersResponse()
+    add = answer.results.add
+    for row, (_, code, posted) in zip(sent, outcomes, strict=True):
+        if posted is None:
+            add(id=row.id, code=code)  # the numbers are the contract's
+            continue
+        _, number, _, _, debit, credit = posted
+        add(
+            id=row.id,
+            code=code,
+            debit_balance_fen=debit[0],
+            debit_available_fen=debit[1],
+            credit_balance_fen=credit[0],
+            credit_available_fen=credit[1],
+            number=number,
+        )
+    return answer
 
 
 def number_of(resource: str, collection: str, *, field: str = "name") -> int:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+from ironloop.settlement.v1.settlement_pb2 import Transfer as Sent
 
 from services.kit.errors import Unavailable
 from services.settlement.errors import LaneFull
@@ -25,7 +26,9 @@ class GatedPoster:
         self.sizes: list[int] = []
         self.error: Exception | None = None
 
-    async def __call__(self, ledger: int, batch: Sequence[Chain]) -> Sequence[Outcome]:
+    async def __call__(
+        self, ledger: int, batch: Sequence[Chain], sent: Sequence[Sent] | None
+    ) -> Sequence[Outcome]:
         rows = [transfer for chain in batch for transfer in chain.rows]
         self.sizes.append(len(rows))
         self.started.set()

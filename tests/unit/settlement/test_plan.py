@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.settlement.ledger_state import HoldState, State, chains
-from services.settlement.model import apply, expire
+from services.settlement.model import apply, expire, moved
 from services.settlement.plan import Plan, plan, plan_expiry
 from services.settlement.transfer import Outcome, ResultCode, Transfer, TransferKind
 from tests.unit.settlement.batches import (
@@ -24,7 +24,15 @@ from tests.unit.settlement.batches import (
 def assert_same(before: State, after: State, outcomes: list[Outcome], made: Plan) -> None:
     """Assert that a plan writes what the model's next state holds."""
     assert list(made.outcomes) == outcomes
-    assert {**before.accounts, **made.accounts} == after.accounts
+    accounts = dict(before.accounts)
+    for posted in made.created:
+        row = posted.transfer
+        accounts[row.debit_account], accounts[row.credit_account] = moved(
+            row, posted.released_fen, accounts[row.debit_account], accounts[row.credit_account]
+        )
+        assert accounts[row.debit_account].standing == posted.debit
+        assert accounts[row.credit_account].standing == posted.credit
+    assert accounts == after.accounts
     assert {posted.transfer.id: posted for posted in made.created} == {
         key: posted for key, posted in after.posted.items() if key not in before.posted
     }
