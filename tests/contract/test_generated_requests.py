@@ -46,6 +46,8 @@ PUBLIC = {
     "GetPool",
     "GetPartFamily",
     "GetPlanTemplate",
+    "GetAuction",
+    "GetIncrementPolicy",
 }
 ROLES = sorted(name.removeprefix("ROLE_") for name, number in options_pb2.Role.items() if number)
 
