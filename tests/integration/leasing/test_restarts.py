@@ -1,17 +1,22 @@
 """A service stopped in the middle of a saga finishes it after its restart; money moves once."""
 
 import asyncio
+from decimal import Decimal
 
 import grpc
 import pytest
 from ironloop.leasing.v1 import leasing_pb2 as pb
 from ironloop.marketplace.v1 import machines_pb2, machines_pb2_grpc
 
+from services.kit import wire
 from services.kit.service import ServiceDefinition
 from services.leasing.definition import DEFINITION as LEASING
+from services.maintenance.definition import DEFINITION as MAINTENANCE
 from services.marketplace.definition import DEFINITION as MARKETPLACE
 from services.settlement.definition import DEFINITION as SETTLEMENT
+from tests.integration.leasing import ends
 from tests.integration.leasing.fleet import DEPOSIT_FEN, FEE_FEN, Fleet, fen, leases, request_id
+from tests.support.refusals import refused
 from tests.support.world import World
 
 
@@ -99,3 +104,28 @@ async def test_a_refused_hand_over_gives_deposit_and_fee_back(fleet: Fleet) -> N
     assert await fleet.deposit(lease) == 0
     assert await fleet.balance(fleet.lessor) == 0
     assert await fleet.balance(fleet.lessee) == DEPOSIT_FEN + FEE_FEN
+
+
+async def test_hours_wait_for_maintenance_and_a_return_goes_on_with_them(fleet: Fleet) -> None:
+    lease = await ends.matured(fleet)
+    world = fleet.world
+    await world.stop("maintenance")
+    report = pb.ReportUsageRequest(
+        request_id=request_id(), name=lease.name, hours_meter=wire.decimal(Decimal(150))
+    )
+    with refused("PEER_UNAVAILABLE") as refusal:
+        await leases(fleet.lessee).ReportUsage(report)
+    assert "maintenance" in refusal.status.message
+    call = asyncio.ensure_future(ends.returned(fleet, lease))
+    await until_step(fleet, "lease_return_confirmation", 1)
+    await world.stop("leasing")
+    with pytest.raises((grpc.aio.AioRpcError, asyncio.CancelledError)):
+        await call
+    await start_again(world, MAINTENANCE, LEASING)
+    returned = await fleet.read(lease)
+    assert returned.state == pb.LEASE_STATE_RETURNED
+    usage = await leases(fleet.lessor).GetUsage(pb.GetUsageRequest(name=lease.name))
+    assert Decimal(usage.hours_meter.value) == 300
+    # Nothing was kept of the report that did not get through; now the machine is not the lessee's.
+    with refused("TRANSITION_REFUSED"):
+        await leases(fleet.lessee).ReportUsage(report)
