@@ -129,13 +129,16 @@ class RequestBatches(Generic[Argument]):
         enter(service_principal(self._service), "batches")
         waiting = self._waiting[subject]
         is_storm = False
-        while waiting:
-            if is_storm and len(waiting) < BATCH_MAX:
-                await asyncio.sleep(GATHERED_FOR_S)
-            batch = [waiting.popleft() for _ in range(min(len(waiting), BATCH_MAX))]
-            await self._do(subject, batch)
-            is_storm = len(batch) > 1 or len(waiting) > 1
-        del self._waiting[subject]
+        try:
+            while waiting:
+                if is_storm and len(waiting) < BATCH_MAX:
+                    await asyncio.sleep(GATHERED_FOR_S)
+                batch = [waiting.popleft() for _ in range(min(len(waiting), BATCH_MAX))]
+                await self._do(subject, batch)
+                is_storm = len(batch) > 1 or len(waiting) > 1
+        finally:
+            for one in self._waiting.pop(subject):  # the service is stopping
+                one.answer.cancel()
 
     async def _do(self, subject: Hashable, batch: Sequence[_Waiting[Argument]]) -> None:
         try:

@@ -14,6 +14,13 @@ class InvalidDeposit(InvalidArgument):
         super().__init__("deposit.rate_of_ask", f"must lie above 0 and at most {limit}, not {rate}")
 
 
+class BidTooLarge(InvalidArgument):
+    """A bid is not above what an order may come to."""
+
+    def __init__(self, amount_fen: int, limit_fen: int) -> None:
+        super().__init__("amount", f"must not exceed {yuan(limit_fen)} CNY, not {yuan(amount_fen)}")
+
+
 class InvalidSteps(InvalidArgument):
     """A table of increments names a bound in each line but the last, each higher than the last."""
 

@@ -15,6 +15,7 @@ from services.marketplace.auction_errors import (
     AuctionNotOpen,
     AuctionOver,
     BidderIsSeller,
+    BidTooLarge,
     BidTooLow,
     InvalidDeposit,
     InvalidSteps,
@@ -26,6 +27,7 @@ OPENS_WITHIN_MAX = timedelta(days=60)  # a publication lasts 90 days
 LENGTH_MIN = SOFT_CLOSE  # a shorter one would be all last minutes
 LENGTH_MAX = timedelta(days=30)
 DEPOSIT_RATE_MAX = Decimal("0.5")
+BID_FEN_MAX = 10**13  # what an order may come to: a higher bid could not be paid
 BIDDERS_MAX = 2_000  # their deposits are released in one call to settlement, which takes 4,096
 
 
@@ -177,6 +179,16 @@ class Bid:
     def name(self) -> str:
         """Return its resource name, "bids/<uuid>"."""
         return name("bids", self.id)
+
+
+def check_amount(amount_fen: int) -> None:
+    """Check that an order can be made at a bid.
+
+    Raises:
+        BidTooLarge: It cannot.
+    """
+    if amount_fen > BID_FEN_MAX:
+        raise BidTooLarge(amount_fen, BID_FEN_MAX)
 
 
 def check_takes_bids(auction: Auction, *, bidder: str, at: datetime) -> None:

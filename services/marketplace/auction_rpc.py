@@ -22,7 +22,7 @@ from services.marketplace import (
     deposit_store,
     win_sagas,
 )
-from services.marketplace.auction_model import Auction, bid_seen_by
+from services.marketplace.auction_model import Auction, bid_seen_by, check_amount
 from services.marketplace.auction_wire import (
     auction_to_wire,
     bid_to_wire,
@@ -146,9 +146,9 @@ class AuctionRpc(auctions_pb2_grpc.AuctionServiceServicer):
     async def PlaceBid(self, request: offers_pb2.PlaceBidRequest, context: Any) -> offers_pb2.Bid:
         """Bid, together with the others that wait for the same auction."""
         auction_id = await self._lot_of(request)
-        offered = Offered(
-            principal().require_party(), wire.fen(request.amount, field="amount", positive=True)
-        )
+        amount_fen = wire.fen(request.amount, field="amount", positive=True)
+        check_amount(amount_fen)
+        offered = Offered(principal().require_party(), amount_fen)
         bid: offers_pb2.Bid = await self._bids.run(request, auction_id, offered)
         return bid
 

@@ -87,7 +87,7 @@ async def list_deposits(
     after: UUID | None,
     limit: int,
 ) -> Sequence[BidDeposit]:
-    """Return an auction's deposits that a viewer may see, the newest first, after an id."""
+    """Return an auction's deposits that a viewer may see, the last name first, after an id."""
     rows = await connection.fetch(
         """
         select * from bid_deposit

@@ -221,6 +221,8 @@ async def test_a_bid_keeps_its_answer_and_its_refusal_under_its_request(
         assert refusal.metadata["sequence"] == "2"
     with refused("REQUEST_ID_REUSED"):
         await bid(buyer, auction.name, 7_000, request_id=accepted)
+    with refused("INVALID_FIELD"):
+        await bid(buyer, auction.name, 100_000_000_001)
     with refused("BIDDER_IS_SELLER"):
         await bid(seller, auction.name, 9_000)
     assert [one.sequence for one in await bids_of(seller, auction.name)] == [1, 2]

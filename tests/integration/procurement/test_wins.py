@@ -141,6 +141,17 @@ async def test_a_seller_that_gives_up_frees_the_winners_deposit(house: House) ->
     assert set(deposits.values()) == {auctions_pb2.BID_DEPOSIT_STATE_RELEASED}
 
 
+async def test_a_winner_that_gives_up_before_it_has_paid_leaves_its_deposit(house: House) -> None:
+    _, winner, _ = await house.sold_lot()
+    made = await house.order_of(winner)
+    before = await house.available(house.seller)
+    await orders(winner).CancelOrder(
+        orders_pb2.CancelOrderRequest(request_id=request_id(), name=made.name)
+    )
+    assert await house.available(house.seller) == before + DEPOSIT_FEN
+    assert await house.available(winner) == HIGH_YUAN * YUAN
+
+
 async def market_deposits(house: House, auction: str) -> dict[str, int]:
     """Return what became of an auction's deposits, by bidder."""
     listed = await lots.auctions(house.seller).ListDeposits(
