@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from ironloop.kit.v1 import operator_pb2, operator_pb2_grpc
@@ -41,7 +41,12 @@ class BusinessTime:
 
     async def today(self) -> date:
         """Return the business date."""
-        return _date_of(await self._stands())
+        return _date_of(await self._stands(list(self._services())))
+
+    async def now(self) -> datetime:
+        """Return the instant of domain time: the business date, at this time of day."""
+        present = datetime.now(UTC)
+        return present + timedelta(days=(await self.today() - business_date(present)).days)
 
     async def advance_to(self, day: date) -> None:
         """Move on to `day` from timer to timer, so that each fires on its own date.
@@ -63,15 +68,19 @@ class BusinessTime:
             NotAtRest: Something still is after a minute.
         """
         deadline_s = time.monotonic() + REST_WITHIN_S
-        calm = 0
+        everyone = list(self._services())
+        asked, calm = everyone, 0
+        stands: Standings = {}
         while True:
-            stands = await self._stands()
-            busy = [f"{name}: {one}" for name, one in stands.items() if self._is_busy(one)]
-            calm = 0 if busy else calm + 1
+            stands |= await self._stands(asked)
+            busy = [name for name in asked if self._is_busy(stands[name])]
+            is_whole_round = len(asked) == len(everyone)
+            calm = 0 if busy or not is_whole_round else calm + 1
             if calm == CALM_ROUNDS:
                 return stands
-            if time.monotonic() > deadline_s:
-                raise NotAtRest(", ".join(busy))
+            if busy and time.monotonic() > deadline_s:
+                raise NotAtRest(", ".join(f"{name}: {stands[name]}" for name in busy))
+            asked = busy or everyone  # those that were calm are asked again once the others are
             await asyncio.sleep(POLL_S)
 
     async def _move_to(self, day: date) -> None:
@@ -80,8 +89,7 @@ class BusinessTime:
             *(self._stub(name).AdvanceBusinessDate(request) for name in self._services())
         )
 
-    async def _stands(self) -> Standings:
-        names = list(self._services())
+    async def _stands(self, names: Sequence[str]) -> Standings:
         request = operator_pb2.GetQuiescenceRequest()
         answers = await asyncio.gather(*(self._stub(name).GetQuiescence(request) for name in names))
         return dict(zip(names, answers, strict=True))
