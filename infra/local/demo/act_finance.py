@@ -1,7 +1,11 @@
 """Finance: an offer against a machine, drawn, serviced, and repaid out of factored instalments."""
 
+import asyncio
+from collections.abc import Iterable
+from datetime import date
 from decimal import Decimal
 
+import grpc
 from ironloop.common.v1 import common_pb2
 from ironloop.finance.v1 import (
     finance_pb2,
@@ -10,6 +14,7 @@ from ironloop.finance.v1 import (
     receivables_pb2_grpc,
 )
 
+from infra.local.client import Actor
 from infra.local.demo.act_trade import Purchase
 from infra.local.demo.scene import Scene, fen, request_id
 from services.kit import wire
@@ -18,15 +23,95 @@ from services.kit.amounts import yuan
 FACILITY_LIMIT_FEN = 500_000_000
 FACILITY_RATE = Decimal("0.052")
 DRAW_MONTHS = 36
+LATER_MONTHS = 24
+SECOND_PART = 5  # the second lender lends a fifth of what the financier does
 HOURS_PER_YEAR = 1_500
 FACTORING_RATE = Decimal("0.048")
 
 
 async def draw_on(scene: Scene, purchase: Purchase) -> finance_pb2.Draw:
     """Grant the dealer a facility, offer by loan to value, and draw against the machine."""
-    funder = scene.cast.financier.stub(finance_pb2_grpc.FinanceServiceStub)
+    facility = await _grant(scene, scene.cast.financier)
+    offer = await _accepted(
+        scene,
+        purchase,
+        facility,
+        term_months=DRAW_MONTHS,
+        purchase_money=True,
+    )
+    scene.narrator.tell(
+        "financier",
+        f"offers {yuan(fen(offer.amount))} on a price of {yuan(purchase.price_fen)}: OLV q10 "
+        f"{yuan(fen(offer.valuation.olv_q10))}, haircut {offer.haircut.value}, cap "
+        f"{offer.ltv_cap.value}, grade {offer.valuation.grade}; cover at worst "
+        f"{offer.cover.worst_ratio.value} in month {offer.cover.worst_month}",
+    )
+    draw = await _drawn(scene, offer)
+    scene.narrator.tell(
+        "dealer", f"draws {yuan(fen(draw.principal))}; lien {draw.registry_no} registered first"
+    )
+    return draw
+
+
+async def borrow_again(scene: Scene, purchase: Purchase) -> list[finance_pb2.Draw]:
+    """Borrow on a leased machine whose first draw is repaid, from two lenders at once.
+
+    Both offers rest on a machine without liens. They are drawn in the same moment; the registry
+    ranks the liens. A lender that comes second is refused where it finds the other's lien.
+    """
+    facility, other = await asyncio.gather(
+        _grant(scene, scene.cast.financier), _grant(scene, scene.cast.second_lender)
+    )
+    first = await _accepted(scene, purchase, facility, term_months=LATER_MONTHS)
+    share_fen = fen(first.amount) // SECOND_PART
+    second = await _accepted(scene, purchase, other, term_months=LATER_MONTHS, amount_fen=share_fen)
+    made = await asyncio.gather(_drawn(scene, first), _drawn(scene, second), return_exceptions=True)
+    draws = [one for one in made if isinstance(one, finance_pb2.Draw)]
+    for draw in draws:
+        scene.narrator.tell(
+            "dealer",
+            f"draws {yuan(fen(draw.principal))} from the {scene.cast.name_of(draw.funder)} on the "
+            f"leased machine; loan to value {draw.loan_to_value.value}",
+        )
+    for refusal in made:
+        if isinstance(refusal, BaseException):
+            if not isinstance(refusal, grpc.aio.AioRpcError):
+                raise refusal
+            scene.narrator.tell("finance", f"refuses the other lender: {refusal.details()}")
+    return draws
+
+
+async def service_draws(scene: Scene, draws: Iterable[finance_pb2.Draw]) -> None:
+    """Let the dealer pay what has fallen due of its draws."""
+    today = await scene.time.today()
+    await asyncio.gather(*(_service(scene, draw.name, today) for draw in draws))
+
+
+async def _service(scene: Scene, draw: str, today: date) -> None:
     dealer = scene.cast.dealer.stub(finance_pb2_grpc.FinanceServiceStub)
-    facility = await funder.CreateFacility(
+    schedule = await dealer.GetDrawSchedule(finance_pb2.GetDrawScheduleRequest(name=draw))
+    due_fen = sum(
+        fen(part)
+        for line in schedule.instalments
+        if wire.to_date(line.due_date, field="due_date") <= today
+        for part in (line.interest, line.principal, line.penalty)
+    )
+    paid_fen = sum(
+        fen(part)
+        for line in schedule.instalments
+        for part in (line.interest_paid, line.principal_paid, line.penalty_paid)
+    )
+    if due_fen > paid_fen:
+        await dealer.RepayDraw(
+            finance_pb2.RepayDrawRequest(
+                request_id=request_id(), name=draw, amount=wire.money(due_fen - paid_fen)
+            )
+        )
+
+
+async def _grant(scene: Scene, lender: Actor) -> finance_pb2.Facility:
+    """Let a lender grant the dealer a facility."""
+    return await lender.stub(finance_pb2_grpc.FinanceServiceStub).CreateFacility(
         finance_pb2.CreateFacilityRequest(
             request_id=request_id(),
             borrower=scene.cast.dealer.party,
@@ -36,47 +121,41 @@ async def draw_on(scene: Scene, purchase: Purchase) -> finance_pb2.Draw:
             basis=common_pb2.VALUE_BASIS_OLV,
         )
     )
+
+
+async def _accepted(
+    scene: Scene,
+    purchase: Purchase,
+    facility: finance_pb2.Facility,
+    *,
+    term_months: int,
+    amount_fen: int = 0,
+    purchase_money: bool = False,
+) -> finance_pb2.Offer:
+    """Let the dealer ask for an offer on a machine, as high as the policy goes, and accept it."""
+    dealer = scene.cast.dealer.stub(finance_pb2_grpc.FinanceServiceStub)
     offer = await dealer.RequestOffer(
         finance_pb2.RequestOfferRequest(
             request_id=request_id(),
             facility=facility.name,
             machine=purchase.machine,
             purchase_price=wire.money(purchase.price_fen),
-            term_months=DRAW_MONTHS,
+            requested_amount=wire.money(amount_fen) if amount_fen else None,
+            term_months=term_months,
             hours_per_year=HOURS_PER_YEAR,
-            purchase_money=True,
+            purchase_money=purchase_money,
         )
-    )
-    scene.narrator.tell(
-        "financier",
-        f"offers {yuan(fen(offer.amount))} on a price of {yuan(purchase.price_fen)}: OLV q10 "
-        f"{yuan(fen(offer.valuation.olv_q10))}, haircut {offer.haircut.value}, cap "
-        f"{offer.ltv_cap.value}, grade {offer.valuation.grade}; cover at worst "
-        f"{offer.cover.worst_ratio.value} in month {offer.cover.worst_month}",
     )
     await dealer.AcceptOffer(
         finance_pb2.AcceptOfferRequest(request_id=request_id(), name=offer.name)
     )
-    draw = await dealer.DrawOffer(
-        finance_pb2.DrawOfferRequest(request_id=request_id(), name=offer.name)
-    )
-    scene.narrator.tell(
-        "dealer", f"draws {yuan(fen(draw.principal))}; lien {draw.registry_no} registered first"
-    )
-    return draw
+    return offer
 
 
-async def service_draw(scene: Scene, draw: finance_pb2.Draw, number: int) -> None:
-    """Let the dealer pay instalment `number` of its draw, which is due."""
+async def _drawn(scene: Scene, offer: finance_pb2.Offer) -> finance_pb2.Draw:
     dealer = scene.cast.dealer.stub(finance_pb2_grpc.FinanceServiceStub)
-    schedule = await dealer.GetDrawSchedule(finance_pb2.GetDrawScheduleRequest(name=draw.name))
-    line = schedule.instalments[number - 1]
-    await dealer.RepayDraw(
-        finance_pb2.RepayDrawRequest(
-            request_id=request_id(),
-            name=draw.name,
-            amount=wire.money(fen(line.interest) + fen(line.principal)),
-        )
+    return await dealer.DrawOffer(
+        finance_pb2.DrawOfferRequest(request_id=request_id(), name=offer.name)
     )
 
 

@@ -5,7 +5,6 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from ironloop.common.v1 import common_pb2
-from ironloop.finance.v1 import finance_pb2
 from ironloop.leasing.v1 import (
     leasing_pb2,
     leasing_pb2_grpc,
@@ -14,7 +13,6 @@ from ironloop.leasing.v1 import (
 )
 from ironloop.marketplace.v1 import machines_pb2, machines_pb2_grpc
 
-from infra.local.demo.act_finance import service_draw
 from infra.local.demo.act_trade import Purchase
 from infra.local.demo.scene import Scene, fen, request_id
 from services.kit import wire
@@ -24,6 +22,7 @@ TERM_MONTHS = 36
 RESIDUAL_RATE = Decimal("0.25")
 HOURS_PER_YEAR = 1_500
 BUYOUT_AFTER_DAYS = 10
+EXCESS_HOUR_FEN = 8_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +31,8 @@ class SignedLease:
 
     name: str
     machine: str
+    started_on: date
+    matures_on: date
     payable_on: tuple[date, ...]
 
 
@@ -61,7 +62,7 @@ async def publish_programme(scene: Scene) -> str:
                 amount_min=wire.money(1_000_000),
                 amount_max=wire.money(500_000_000),
                 hours_per_year=HOURS_PER_YEAR,
-                excess_hour_rate=wire.money(8_500),
+                excess_hour_rate=wire.money(EXCESS_HOUR_FEN),
                 extension_months_max=12,
                 initial_direct_cost=wire.money(0),
                 economic_life_months=120,
@@ -124,47 +125,9 @@ async def lease_out(scene: Scene, programme: str, purchase: Purchase) -> SignedL
     payable_on = tuple(
         wire.to_date(line.payable_date, field="payable_date") for line in schedule.instalments
     )
-    return SignedLease(name, purchase.machine, payable_on)
-
-
-async def pay_months(
-    scene: Scene, leases: list[SignedLease], draw: finance_pb2.Draw, months: int
-) -> None:
-    """Step through the months: the lessee pays its leases, the dealer its draw."""
-    lessee = scene.cast.lessee.stub(leasing_pb2_grpc.LeasingServiceStub)
-    for number in range(1, months + 1):
-        due_on = max(lease.payable_on[number - 1] for lease in leases)
-        await scene.time.advance_to(due_on)
-        paid_fen = 0
-        for lease in leases:
-            answer = await lessee.PayInstalment(
-                leasing_pb2.PayInstalmentRequest(
-                    request_id=request_id(), name=lease.name, number=number
-                )
-            )
-            paid_fen += fen(answer.amount)
-        await service_draw(scene, draw, number)
-        await scene.time.until_at_rest()
-        scene.narrator.tell(
-            "lessee",
-            f"{due_on}: pays instalment {number} of {len(leases)} leases, {yuan(paid_fen)}",
-        )
-
-
-async def pay_assignee(scene: Scene, lease: SignedLease, number: int) -> None:
-    """Pay one instalment of the factored tail; it goes to its new owner."""
-    await scene.time.advance_to(lease.payable_on[number - 1])
-    before_fen = await scene.wallet_fen(scene.cast.financier)
-    answer = await scene.cast.lessee.stub(leasing_pb2_grpc.LeasingServiceStub).PayInstalment(
-        leasing_pb2.PayInstalmentRequest(request_id=request_id(), name=lease.name, number=number)
-    )
-    received_fen = await scene.wallet_fen(scene.cast.financier) - before_fen
-    scene.checks["a factored instalment went to its new owner"] = (
-        received_fen == fen(answer.amount) > 0
-    )
-    scene.narrator.tell(
-        "lessee", f"pays instalment {number}, {yuan(received_fen)}, straight to the financier"
-    )
+    matures_on = wire.to_date(active.maturity_date, field="maturity_date")
+    started_on = wire.to_date(active.start_date, field="start_date")
+    return SignedLease(name, purchase.machine, started_on, matures_on, payable_on)
 
 
 async def buy_out(scene: Scene, lease: SignedLease) -> None:

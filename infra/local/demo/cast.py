@@ -40,7 +40,15 @@ class Addresses:
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """The principals of the demo; the first four carry the story."""
+    """The principals of the demo; the first four carry the story.
+
+    Attributes:
+        inspector: Inspects machines that are sold or brought back, for whoever asks.
+        second_lender: Lends on a machine beside the financier.
+        bidder: Bids at the auction, beside the two buyers.
+        foreman, technician: Two people of the workshop.
+        remanufacturer, certifier: Two people of the remanufacturer.
+    """
 
     manufacturer: Actor
     dealer: Actor
@@ -49,19 +57,32 @@ class Cast:
     inspector: Actor
     buyers: tuple[Actor, Actor]
     operator: Actor
+    second_lender: Actor
+    bidder: Actor
+    foreman: Actor
+    technician: Actor
+    remanufacturer: Actor
+    certifier: Actor
+
+    def parties(self) -> dict[str, Actor]:
+        """Return by name one principal of each party that money goes through."""
+        return {
+            "manufacturer": self.manufacturer,
+            "dealer": self.dealer,
+            "lessee": self.lessee,
+            "financier": self.financier,
+            "second lender": self.second_lender,
+            "workshop": self.foreman,
+            "remanufacturer": self.remanufacturer,
+            "buyer 1": self.buyers[0],
+            "buyer 2": self.buyers[1],
+            "bidder": self.bidder,
+        }
 
     def name_of(self, party: str) -> str:
         """Return what the demo calls a party."""
-        names = {
-            self.manufacturer.party: "manufacturer",
-            self.dealer.party: "dealer",
-            self.lessee.party: "lessee",
-            self.financier.party: "financier",
-            self.inspector.party: "inspector",
-            self.buyers[0].party: "buyer 1",
-            self.buyers[1].party: "buyer 2",
-            self.operator.party: "platform",
-        }
+        names = {actor.party: name for name, actor in self.parties().items()}
+        names |= {self.inspector.party: "inspector", self.operator.party: "platform"}
         return names.get(party, party)
 
 
@@ -72,6 +93,13 @@ async def gather_cast(addresses: Addresses, *, operator_password: str) -> Cast:
     async def register(login: str, legal_name: str, *roles: Role.ValueType) -> Actor:
         return await _register(addresses, operator, login, legal_name, list(roles))
 
+    async def colleague(login: str, actor: Actor, role: Role.ValueType) -> Actor:
+        return await _add_user(addresses, operator, login, actor.party, [role])
+
+    foreman = await register("foreman", "Liuyang Machine Works", options_pb2.ROLE_TECHNICIAN)
+    remanufacturer = await register(
+        "remanufacturer", "Xiang Remanufacturing", options_pb2.ROLE_REMANUFACTURER
+    )
     return Cast(
         manufacturer=await register(
             "manufacturer", "Xiangjiang Heavy Industry", options_pb2.ROLE_SELLER
@@ -93,6 +121,12 @@ async def gather_cast(addresses: Addresses, *, operator_password: str) -> Cast:
             await register("buyer2", "Zhuzhou Road Builders", options_pb2.ROLE_BUYER),
         ),
         operator=operator,
+        second_lender=await register("second-lender", "Mawangdui Capital", options_pb2.ROLE_FUNDER),
+        bidder=await register("bidder", "Hengyang Ports", options_pb2.ROLE_BUYER),
+        foreman=foreman,
+        technician=await colleague("technician", foreman, options_pb2.ROLE_TECHNICIAN),
+        remanufacturer=remanufacturer,
+        certifier=await colleague("certifier", remanufacturer, options_pb2.ROLE_REMANUFACTURER),
     )
 
 
@@ -112,10 +146,17 @@ async def _register(
             roles=roles,
         )
     )
+    return await _add_user(addresses, operator, login, party.name, roles)
+
+
+async def _add_user(
+    addresses: Addresses, operator: Actor, login: str, party: str, roles: list[Role.ValueType]
+) -> Actor:
+    parties = operator.stub(parties_pb2_grpc.PartiesServiceStub)
     password = secrets.token_urlsafe(18)
     await parties.CreateUser(
         parties_pb2.CreateUserRequest(
-            request_id=str(uuid4()), party=party.name, login=login, password=password, roles=roles
+            request_id=str(uuid4()), party=party, login=login, password=password, roles=roles
         )
     )
     return await _sign_in(addresses, login, password)

@@ -1,68 +1,48 @@
 """What must be true once the story is told, looked up through the API, the topics, the inboxes."""
 
 import asyncio
-import importlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import json
+import time
+from typing import Any
 
 import asyncpg
 from ironloop.kit.v1 import operator_pb2, operator_pb2_grpc
-from ironloop.marketplace.v1 import machines_pb2, machines_pb2_grpc
+from ironloop.remanufacturing.v1 import passports_pb2, passports_pb2_grpc
 from ironloop.settlement.v1 import settlement_pb2, settlement_pb2_grpc
 from ironloop.valuation.v1 import valuation_pb2, valuation_pb2_grpc
-from kafka import KafkaConsumer, TopicPartition
 
-from infra.local.databases import dsn_of
+from infra.local.demo.events import Ground, Told, gather_events
+from infra.local.demo.life import histories_hold
 from infra.local.demo.scene import MAIN_LEDGER, Scene
-from infra.local.environment import Addresses, database_of
-from services.kit.contract import dead_letter_topic, event_of, event_topics
-from services.kit.service import ServiceDefinition
+from services.remanufacturing.passport_proof import verify
+
+LABEL_WITHIN_S = 20.0
+POLL_S = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class EventCount:
-    """The events of one topic.
+async def run_checks(scene: Scene, ground: Ground, subjects: list[str]) -> Told:
+    """Add every check to the scene, and return what was told over the topics.
 
-    Attributes:
-        consumed: By consumer, how many of them it has applied.
+    Args:
+        subjects: Whose passports are verified, "machines/…" and "units/…".
     """
-
-    topic: str
-    published: int
-    consumed: dict[str, int]
-    dead: int
-
-
-async def run_checks(scene: Scene, addresses: Addresses) -> list[EventCount]:
-    """Add every check to the scene, and return the events by topic."""
     scene.checks["the ledger sums to zero"] = await _ledger_balances(scene)
-    scene.checks["one title and one custody a machine at each instant"] = await _histories_hold(
+    scene.checks["one title and one custody a machine at each instant"] = await histories_hold(
         scene
     )
     scene.checks["every valuation replays byte for byte"] = await _valuations_replay(scene)
-    scene.checks["no saga is left open"] = await _sagas_are_done(scene, addresses.services)
-    events = await count_events(addresses)
-    scene.checks["every event was consumed once"] = all(
-        count.dead == 0 and all(done == count.published for done in count.consumed.values())
-        for count in events
+    scene.checks["no saga is left open"] = await _sagas_are_done(scene, ground)
+    scene.checks["passports verify, and a changed one does not"] = all(
+        [await _passport_holds(scene, subject) for subject in subjects]
     )
-    return events
-
-
-async def count_events(addresses: Addresses) -> list[EventCount]:
-    """Count what is in each topic, and what each consumer's inbox says it has applied."""
-    topics = event_topics()
-    published = await asyncio.to_thread(
-        _records_in, addresses.kafka_bootstrap, [*topics, *map(dead_letter_topic, topics)]
-    )
-    consumed: dict[str, dict[str, int]] = {topic: {} for topic in topics}
-    for service in addresses.services:
-        for topic, count in (await _applied(service, addresses.postgres_dsn)).items():
-            consumed[topic][service] = count
-    return [
-        EventCount(topic, published[topic], consumed[topic], published[dead_letter_topic(topic)])
-        for topic in topics
-    ]
+    if scene.sale_order:
+        scene.checks["the sale price became a label of the model"] = await _is_label(
+            ground, scene.sale_order
+        )
+        await scene.time.until_at_rest()
+    told = await gather_events(ground)
+    scene.checks["every event was consumed once, in order"] = bool(told.types) and not told.amiss
+    return told
 
 
 async def _ledger_balances(scene: Scene) -> bool:
@@ -73,44 +53,31 @@ async def _ledger_balances(scene: Scene) -> bool:
     return balance.is_balanced and balance.transfer_count > 0
 
 
-async def _histories_hold(scene: Scene) -> bool:
-    registry = scene.cast.operator.stub(machines_pb2_grpc.MachineServiceStub)
-    for machine in scene.machines.values():
-        titles = await registry.ListTitleHistory(
-            machines_pb2.ListTitleHistoryRequest(machine=machine, page_size=200)
-        )
-        custodies = await registry.ListCustodyHistory(
-            machines_pb2.ListCustodyHistoryRequest(machine=machine, page_size=200)
-        )
-        if not (_follow_on(titles.intervals) and _follow_on(custodies.intervals)):
-            return False
-    return bool(scene.machines)
-
-
-def _follow_on(
-    intervals: Sequence[machines_pb2.TitleInterval] | Sequence[machines_pb2.CustodyInterval],
-) -> bool:
-    """Whether each interval begins where the one before ended, and only the last is open."""
-    starts = [interval.start_time.ToNanoseconds() for interval in intervals]
-    ends = [
-        interval.end_time.ToNanoseconds() if interval.HasField("end_time") else None
-        for interval in intervals
-    ]
-    return bool(starts) and ends[:-1] == starts[1:] and ends[-1] is None
-
-
 async def _valuations_replay(scene: Scene) -> bool:
-    for name, actor in scene.valuations.items():
-        answer = await actor.stub(valuation_pb2_grpc.ValuationServiceStub).ReplayValuation(
-            valuation_pb2.ReplayValuationRequest(name=name)
+    """Replay every valuation that anybody had made, the watch's among them."""
+    valuations = scene.cast.operator.stub(valuation_pb2_grpc.ValuationServiceStub)
+    names: list[str] = []
+    token = ""
+    while True:
+        page = await valuations.ListValuations(
+            valuation_pb2.ListValuationsRequest(page_size=200, page_token=token)
         )
-        if answer.outcome != valuation_pb2.REPLAY_OUTCOME_MATCH:
-            return False
-    return bool(scene.valuations)
+        names += (valuation.name for valuation in page.valuations)
+        token = page.next_page_token
+        if not token:
+            break
+    replays = [
+        await valuations.ReplayValuation(valuation_pb2.ReplayValuationRequest(name=name))
+        for name in names
+    ]
+    is_all = set(scene.valuations) <= set(names)
+    is_same = all(one.outcome == valuation_pb2.REPLAY_OUTCOME_MATCH for one in replays)
+    scene.narrator.tell("checks", f"replay {len(replays)} valuations")
+    return is_all and is_same and bool(replays)
 
 
-async def _sagas_are_done(scene: Scene, services: Iterable[str]) -> bool:
-    for service in services:
+async def _sagas_are_done(scene: Scene, ground: Ground) -> bool:
+    for service in ground.services:
         operator = scene.cast.operator.stub(operator_pb2_grpc.OperatorServiceStub, service=service)
         answer = await operator.ListSagas(
             operator_pb2.ListSagasRequest(state=operator_pb2.SAGA_STATE_RUNNING)
@@ -120,32 +87,44 @@ async def _sagas_are_done(scene: Scene, services: Iterable[str]) -> bool:
     return True
 
 
-async def _applied(service: str, server_dsn: str) -> dict[str, int]:
-    """Return by topic how many events a service has applied; parked ones are not."""
-    definition: ServiceDefinition = importlib.import_module(
-        f"services.{service}.definition"
-    ).DEFINITION
-    topics = {event_of(event.DESCRIPTOR).topic for event in definition.consumes}
-    connection = await asyncpg.connect(dsn_of(server_dsn, database=database_of(service)))
+async def _passport_holds(scene: Scene, subject: str) -> bool:
+    """Whether a passport is intact and ours, by the service and by itself, and a forgery is not."""
+    passports = scene.cast.operator.stub(passports_pb2_grpc.PassportServiceStub)
+    given = await passports.GetPassport(
+        passports_pb2.GetPassportRequest(subject=subject, view=passports_pb2.PASSPORT_VIEW_PUBLIC)
+    )
+    checked = await passports.VerifyPassport(
+        passports_pb2.VerifyPassportRequest(document=given.document)
+    )
+    forged = verify(_forge(given.document))
+    return (
+        checked.is_intact
+        and checked.is_known
+        and checked.entry_count == given.entry_count > 0
+        and verify(given.document).is_intact
+        and not forged.is_intact
+    )
+
+
+def _forge(document: str) -> str:
+    """Return a passport document in which one figure of one entry is another."""
+    forged: dict[str, Any] = json.loads(document)
+    forged["entries"][0]["time"] = "2001-01-01T00:00:00Z"
+    return json.dumps(forged)
+
+
+async def _is_label(ground: Ground, order: str) -> bool:
+    """Whether a sale has become a label; that takes valuation some seconds."""
+    connection = await asyncpg.connect(ground.dsn("valuation"))
     try:
-        rows = await connection.fetch(
-            "select topic, count(distinct event_id) as applied from inbox group by topic"
-        )
+        deadline = time.monotonic() + LABEL_WITHIN_S
+        while time.monotonic() < deadline:
+            state = await connection.fetchval(
+                "select state from label where order_name = $1", order
+            )
+            if state not in (None, "RECORDED"):
+                return bool(state == "LABEL")
+            await asyncio.sleep(POLL_S)
     finally:
         await connection.close()
-    counts = {row["topic"]: row["applied"] for row in rows}
-    return {topic: counts.get(topic, 0) for topic in topics}
-
-
-def _records_in(bootstrap: str, topics: list[str]) -> dict[str, int]:
-    """Return how many records each topic holds."""
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap)
-    try:
-        counts = {}
-        for topic in topics:
-            numbers = consumer.partitions_for_topic(topic) or set()
-            partitions = [TopicPartition(topic, number) for number in numbers]
-            counts[topic] = sum(consumer.end_offsets(partitions).values()) if partitions else 0
-        return counts
-    finally:
-        consumer.close()
+    return False

@@ -33,6 +33,7 @@ class FleetMachine:
     template: Template
     build_year: int
     hours_meter: Decimal
+    idle_hours: Decimal
     is_lendable: bool
 
 
@@ -41,9 +42,11 @@ class ReadFleet:
     """The machines of a page.
 
     Attributes:
+        document: The page as it was read.
         remarks: What was left out or added, in sentences.
     """
 
+    document: bytes
     machines: list[FleetMachine]
     remarks: list[str]
 
@@ -55,7 +58,8 @@ def read_fleet(path: Path, *, today: date) -> ReadFleet:
         FleetUnreadable: There is no such file, or it is no fleet page.
     """
     try:
-        page = read_page(path.read_bytes())
+        document = path.read_bytes()
+        page = read_page(document)
     except OSError as error:
         raise FleetUnreadable(
             f"the fleet page {path} cannot be read ({error.strerror}); name one: FLEET=page.xml"
@@ -74,7 +78,7 @@ def read_fleet(path: Path, *, today: date) -> ReadFleet:
             f"fewer than {ALIKE_MIN} machines of one class that a loan is given on: topped up from "
             f"{OWN_PAGE.name}"
         )
-    return ReadFleet(machines, remarks)
+    return ReadFleet(document, machines, remarks)
 
 
 def alike(machines: list[FleetMachine]) -> list[FleetMachine]:
@@ -104,5 +108,6 @@ def _machine(equipment: Equipment, today: date) -> FleetMachine:
         template=template,
         build_year=build_year,
         hours_meter=hours,
+        idle_hours=equipment.idle_hours.hours if equipment.idle_hours else Decimal(0),
         is_lendable=age_years <= LENDABLE_YEARS and hours <= template.lendable_hours,
     )

@@ -10,12 +10,19 @@ import grpc
 from infra.local import paths
 from infra.local.business_time import BusinessTime, NotAtRest
 from infra.local.credentials import load_credentials
+from infra.local.databases import dsn_of
 from infra.local.demo import checks, summary
 from infra.local.demo.cast import Addresses, gather_cast
-from infra.local.demo.fleet import FleetMachine, FleetUnreadable, read_fleet
+from infra.local.demo.events import Ground
+from infra.local.demo.fleet import FleetUnreadable, ReadFleet, read_fleet
+from infra.local.demo.life import life_of
+from infra.local.demo.money import holdings
 from infra.local.demo.narrator import Narrator
 from infra.local.demo.scene import Scene
-from infra.local.demo.story import TooFewMachines, tell_story
+from infra.local.demo.story import Story, TooFewMachines, tell_story
+from infra.local.demo.turnover import SERVICE as TURNOVER_SERVICE
+from infra.local.demo.turnover import turnover_of
+from infra.local.environment import database_of
 from infra.local.processes import StartFailed
 from infra.local.stack import bring_up, take_down
 from infra.local.state import Stack
@@ -53,7 +60,7 @@ async def _run_alone(narrator: Narrator, fleet_page: Path, *, keep: bool) -> int
         return 1
     is_ok = False
     try:
-        is_ok = await _perform(stack, fleet.machines, narrator)
+        is_ok = await _perform(stack, fleet, narrator)
     except grpc.aio.AioRpcError as error:
         print(f"the demo stopped: {error.code().name} {error.details()}", file=sys.stderr)
     except TooFewMachines as error:
@@ -68,27 +75,49 @@ async def _run_alone(narrator: Narrator, fleet_page: Path, *, keep: bool) -> int
     return 0 if is_ok else 1
 
 
-async def _perform(stack: Stack, fleet: list[FleetMachine], narrator: Narrator) -> bool:
+async def _perform(stack: Stack, fleet: ReadFleet, narrator: Narrator) -> bool:
     addresses = Addresses(stack.addresses.services)
     services = [service.name for service in TOPOLOGY.services]
     credentials = load_credentials(paths.SECRETS_FILE, services)
     try:
         cast = await gather_cast(addresses, operator_password=credentials.operator)
         time = BusinessTime(cast.operator, lambda: addresses.services, with_broker=True)
-        scene = Scene(cast=cast, time=time, narrator=narrator, fleet=fleet)
-        machine = await tell_story(scene)
+        scene = Scene(
+            cast=cast, time=time, narrator=narrator, page=fleet.document, fleet=fleet.machines
+        )
+        story = await tell_story(scene)
         await time.until_at_rest()
-        narrator.console.print()
-        events = await checks.run_checks(scene, stack.addresses)
-        money = await summary.print_money(scene)
-        await summary.print_life(scene, machine)
-        summary.print_events(scene, events)
-        is_ok = summary.print_checks(scene)
-        written = summary.write_summary(scene, events, money)
+        with narrator.act("Checks"):
+            ending = await _end(story, stack)
+        is_ok = summary.print_ending(scene, ending)
+        written = summary.write_summary(scene, ending)
         narrator.console.print(f"{narrator.elapsed_s():.0f} s; {written.relative_to(paths.ROOT)}")
         return is_ok
     finally:
         await addresses.close()
+
+
+async def _end(story: Story, stack: Stack) -> summary.Ending:
+    """Run the checks and gather what the end shows."""
+    scene, addresses = story.scene, stack.addresses
+    ground = Ground(
+        services=tuple(addresses.services),
+        dsn=lambda service: dsn_of(addresses.postgres_dsn, database=database_of(service)),
+        kafka_bootstrap=addresses.kafka_bootstrap,
+    )
+    told = await checks.run_checks(scene, ground, story.subjects)
+    for place, what in told.amiss.items():
+        scene.narrator.tell("checks", f"amiss: {place}: {what}")
+    turnover = {}
+    if TURNOVER_SERVICE in addresses.services:
+        turnover = await turnover_of(scene, since=story.began_on)
+    return summary.Ending(
+        machine=story.main,
+        life=await life_of(scene, story.main),
+        holdings=await holdings(scene),
+        turnover=turnover,
+        events=told.types,
+    )
 
 
 def _print_example_calls(narrator: Narrator) -> None:

@@ -6,7 +6,9 @@ from uuid import uuid4
 
 from google.type import money_pb2
 from ironloop.common.v1 import common_pb2
+from ironloop.finance.v1 import watch_pb2
 from ironloop.settlement.v1 import settlement_pb2, settlement_pb2_grpc
+from ironloop.valuation.v1 import explanations_pb2, valuation_pb2
 
 from infra.local.business_time import BusinessTime
 from infra.local.client import Actor
@@ -23,9 +25,15 @@ class Scene:
     """The state of the demo.
 
     Attributes:
+        page: The fleet page as it was read.
         fleet: What the page said, completed by the attribute table.
         machines: Resource name by EquipmentID.
         valuations: Every valuation that was asked for, with who may replay it.
+        values: The machine's values of the story, by what they show.
+        moves: Why a value moved, line by line, by what moved it.
+        covers: How the collateral watch saw the financier's draw, by when.
+        waterfall: How the price of the machine's last sale was distributed: claimant, whose, fen.
+        sale_order: The order of that sale.
         paid_in_fen: By party, what the operator paid into its wallet.
         checks: What was proven on the way, by name.
     """
@@ -33,9 +41,15 @@ class Scene:
     cast: Cast
     time: BusinessTime
     narrator: Narrator
+    page: bytes
     fleet: list[FleetMachine]
     machines: dict[str, str] = field(default_factory=dict)
     valuations: dict[str, Actor] = field(default_factory=dict)
+    values: dict[str, valuation_pb2.Valuation] = field(default_factory=dict)
+    moves: dict[str, list[explanations_pb2.ExplanationLine]] = field(default_factory=dict)
+    covers: dict[str, watch_pb2.Cover] = field(default_factory=dict)
+    waterfall: list[tuple[str, str, int]] = field(default_factory=list)
+    sale_order: str = ""
     paid_in_fen: dict[str, int] = field(default_factory=dict)
     checks: dict[str, bool] = field(default_factory=dict)
 

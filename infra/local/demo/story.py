@@ -1,65 +1,200 @@
-"""The closed loop, act by act."""
+"""The closed loop, act by act: the acceptance scenario of a machine's life (domain page §3.4)."""
 
-from infra.local.demo.act_finance import draw_on, factor_tail
-from infra.local.demo.act_lease import (
-    TERM_MONTHS,
-    buy_out,
-    lease_out,
-    pay_assignee,
-    pay_months,
-    publish_programme,
-)
-from infra.local.demo.act_trade import (
-    LISTED_MAX,
-    buy_listed,
-    buy_pooled,
-    fund_wallets,
-    import_fleet,
-    list_machines,
-)
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import date
+
+from ironloop.maintenance.v1 import faults_pb2
+
+from infra.local.demo import act_watch
+from infra.local.demo.act_breakdown import break_down, mend
+from infra.local.demo.act_disposal import dispose, let_prices_be_labels
+from infra.local.demo.act_finance import borrow_again, draw_on, factor_tail
+from infra.local.demo.act_lease import TERM_MONTHS, buy_out, lease_out, publish_programme
+from infra.local.demo.act_list import LISTED_MAX, Listed, list_machines
+from infra.local.demo.act_maintenance import open_plan
+from infra.local.demo.act_months import Course, pay_assignee, run_months, send_page
+from infra.local.demo.act_pool import buy_pooled
+from infra.local.demo.act_register import fund_wallets, import_fleet, take_page
+from infra.local.demo.act_remanufacturing import Stocked, make_engine
+from infra.local.demo.act_return import give_back
+from infra.local.demo.act_trade import Purchase, buy_listed
 from infra.local.demo.fleet import ALIKE_MIN, FleetMachine, alike
 from infra.local.demo.scene import Scene
+from services.finmath.dates import add_months
 
-MONTHS_PAID = 12
 POOL_MAX = 5
+BUYOUT_MONTH = 12  # after it the other lease is bought out
+FACTORING_MONTH = 18  # after it the tail is factored
+BORROWING_MONTH = 23  # in it the dealer borrows again; the machine breaks down in the next
 
 
 class TooFewMachines(Exception):
     """The story cannot be told with so few machines."""
 
 
-async def tell_story(scene: Scene) -> str:
-    """Run every act; return the machine whose life is shown at the end."""
-    narrator = scene.narrator
-    with narrator.act("1. Money and machines"):
-        await fund_wallets(scene)
-        await import_fleet(scene)
-    pooled, offered = cast_machines(scene.fleet)
-    with narrator.act("2. Inspected, and listed with a price guide"):
-        published = await list_machines(scene, offered)
+@dataclass(slots=True)
+class Story:
+    """What came about so far, act by act."""
+
+    scene: Scene
+    began_on: date
+    listed: Listed | None = None
+    course: Course | None = None
+    engine: Stocked | None = None
+    fault: faults_pb2.Fault | None = None
+
+    @property
+    def main(self) -> str:
+        """The machine whose life is told."""
+        return self._course.main.machine
+
+    @property
+    def subjects(self) -> list[str]:
+        """Whose passports there are."""
+        return [self.main, self._engine.unit]
+
+    async def begin(self) -> None:
+        """Fund wallets, register machines, take the page in."""
+        await fund_wallets(self.scene)
+        await import_fleet(self.scene)
+        await take_page(self.scene)
+
+    async def offer(self) -> None:
+        """List machines with a price guide.
+
+        Raises:
+            TooFewMachines: The model values none of them.
+        """
+        _, offered = cast_machines(self.scene.fleet)
+        published = await list_machines(self.scene, offered)
         if not published:
             raise TooFewMachines("the model values none of the machines on offer without review")
-    with narrator.act("3. Bought through escrow: one by its listing, the rest as a pool (集采)"):
-        single = await buy_listed(scene, published[0])
-        purchases = await buy_pooled(scene, pooled, guide_fen=published[0].guide_fen)
-    financed = purchases[0]
-    with narrator.act("4. An offer against the machine, and a draw"):
-        draw = await draw_on(scene, financed)
-    with narrator.act("5. Two finance leases"):
-        programme = await publish_programme(scene)
-        factored_lease = await lease_out(scene, programme, financed)
-        other_lease = await lease_out(scene, programme, single)
-    with narrator.act(f"6. {MONTHS_PAID} months"):
-        await pay_months(scene, [factored_lease, other_lease], draw, MONTHS_PAID)
-    with narrator.act("7. The tail factored; the price repays the draw first"):
-        await factor_tail(
-            scene, factored_lease.name, from_number=MONTHS_PAID + 1, to_number=TERM_MONTHS
-        )
-    with narrator.act("8. An early buyout of the other lease"):
-        await buy_out(scene, other_lease)
-    with narrator.act("9. The next instalment finds its new owner"):
-        await pay_assignee(scene, factored_lease, MONTHS_PAID + 1)
-    return financed.machine
+        self.listed = published[0]
+
+    async def buy(self) -> None:
+        """Let the dealer buy one machine by its listing, and more in a pool."""
+        assert self.listed is not None
+        pooled, _ = cast_machines(self.scene.fleet)
+        single = await buy_listed(self.scene, self.listed)
+        purchases = await buy_pooled(self.scene, pooled, guide_fen=self.listed.guide_fen)
+        self.course = Course(main=min(purchases, key=_wear), fleet=[*purchases, single], leases=[])
+
+    async def remanufacture(self) -> None:
+        """Make an engine as new."""
+        self.engine = await make_engine(self.scene)
+
+    async def borrow(self) -> None:
+        """Draw against the machine."""
+        self._course.draws = [await draw_on(self.scene, self._course.main)]
+
+    async def lease(self) -> None:
+        """Lease the main machine out, and the one that was bought singly."""
+        course = self._course
+        await send_page(self.scene, course, 0)  # the meters as they stand at delivery
+        programme = await publish_programme(self.scene)
+        await open_plan(self.scene, self.main)
+        for purchase in (course.main, course.fleet[-1]):
+            course.leases.append(await lease_out(self.scene, programme, purchase))
+
+    async def first_year(self) -> None:
+        """Pass a year."""
+        await run_months(self.scene, self._course, until=BUYOUT_MONTH)
+
+    async def part_with_other(self) -> None:
+        """Let the lessee buy the other machine out; it reports no more to the dealer."""
+        course = self._course
+        other = course.leases.pop()
+        await buy_out(self.scene, other)
+        course.fleet = [one for one in course.fleet if one.machine != other.machine]
+
+    async def factor(self) -> None:
+        """Pass on to the factoring, which repays the draw; the next instalment has a new owner."""
+        course = self._course
+        await run_months(self.scene, course, until=FACTORING_MONTH)
+        await act_watch.look(self.scene, course.draws, moment=f"month {FACTORING_MONTH}")
+        first = FACTORING_MONTH + 1
+        lease = course.leases[0].name
+        await factor_tail(self.scene, lease, from_number=first, to_number=TERM_MONTHS)
+        course.draws = []
+        await pay_assignee(self.scene, course)
+
+    async def borrow_more(self) -> None:
+        """Pass on, and borrow again, on the day of the month on which the lease began too."""
+        course = self._course
+        await run_months(self.scene, course, until=BORROWING_MONTH - 1)
+        day = add_months(course.leases[0].started_on, BORROWING_MONTH)
+        await self.scene.time.advance_to(day)
+        course.draws = await borrow_again(self.scene, course.main)
+        await run_months(self.scene, course, until=BORROWING_MONTH)
+
+    async def break_down(self) -> None:
+        """Let the machine report a STOP fault."""
+        self.fault = await break_down(self.scene, self._course)
+
+    async def mend(self) -> None:
+        """Exchange its engine."""
+        assert self.fault is not None
+        await mend(self.scene, self._course, self._engine, self.fault)
+
+    async def last_year(self) -> None:
+        """Pass the rest of the term."""
+        await run_months(self.scene, self._course, until=TERM_MONTHS)
+
+    async def give_back(self) -> None:
+        """Return and inspect the machine."""
+        await give_back(self.scene, self._course)
+
+    async def dispose(self) -> None:
+        """Auction it, and distribute the price."""
+        await let_prices_be_labels(self.scene)
+        await dispose(self.scene, self._course)
+
+    @property
+    def _course(self) -> Course:
+        assert self.course is not None
+        return self.course
+
+    @property
+    def _engine(self) -> Stocked:
+        assert self.engine is not None
+        return self.engine
+
+
+Act = Callable[[Story], Awaitable[None]]
+
+ACTS: tuple[tuple[str, Act], ...] = (
+    ("Money, machines, and the telematics page", Story.begin),
+    ("Inspected, and listed with a price guide", Story.offer),
+    ("Bought through escrow: one by its listing, the rest as a pool (集采)", Story.buy),
+    ("A remanufacturer makes an engine as new", Story.remanufacture),
+    ("An offer against the machine, and a draw", Story.borrow),
+    ("A service plan, and two finance leases", Story.lease),
+    (f"Months 1 to {BUYOUT_MONTH}: pages, instalments, services", Story.first_year),
+    ("An early buyout of the other lease", Story.part_with_other),
+    (f"To month {FACTORING_MONTH}; the tail factored, which repays the draw", Story.factor),
+    (f"To month {BORROWING_MONTH}; the dealer borrows again, from two lenders", Story.borrow_more),
+    (f"Month {BORROWING_MONTH + 1}: a STOP fault", Story.break_down),
+    ("The engine exchanged for the remanufactured one", Story.mend),
+    (f"To month {TERM_MONTHS}", Story.last_year),
+    ("Maturity, return, inspection", Story.give_back),
+    ("Auctioned; the price distributed by rank", Story.dispose),
+)
+
+
+async def tell_story(scene: Scene, *, after: Act | None = None) -> Story:
+    """Run every act; return what came about.
+
+    Args:
+        after: What to do after each act, beside the story.
+    """
+    story = Story(scene, began_on=await scene.time.today())
+    for number, (title, act) in enumerate(ACTS, start=1):
+        with scene.narrator.act(f"{number}. {title}"):
+            await act(story)
+        if after is not None:
+            await after(story)
+    return story
 
 
 def cast_machines(fleet: list[FleetMachine]) -> tuple[list[FleetMachine], list[FleetMachine]]:
@@ -74,3 +209,8 @@ def cast_machines(fleet: list[FleetMachine]) -> tuple[list[FleetMachine], list[F
     pooled, left = same[: min(POOL_MAX, len(same) - 1)], same[POOL_MAX:] or same[-1:]
     others = [machine for machine in fleet if machine not in same]
     return pooled, [*left[:1], *others, *left[1:]][:LISTED_MAX]
+
+
+def _wear(purchase: Purchase) -> tuple[int, float]:
+    """Order machines by how much of their life is behind them."""
+    return -purchase.fleet_machine.build_year, float(purchase.fleet_machine.hours_meter)
