@@ -4,7 +4,7 @@ New readings go in by COPY. Where one of them is there already, which only a rep
 batch has, the batch goes in row by row instead and its new ones are told apart.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -153,16 +153,24 @@ class _MeterDesk:
 
     def judge(self, rows: Iterable[TelemetryRow]) -> None:
         """Move the meters by new readings; what does not count by itself waits."""
-        by_meter: dict[MeterKey, list[tuple[datetime, Decimal]]] = defaultdict(list)
+        by_meter: dict[MeterKey, list[tuple[datetime, Decimal]]] = {}
         for row in rows:
-            kind = METERS.get(row.element)
-            if kind is None or row.label or row.value is None:
+            machine_id, element, read_at, label, value, *_ = row
+            kind = METERS.get(element)
+            if kind is None or label or value is None:
                 continue
-            figure = row.value if kind in _HOURS else meter_figure(row, kind)
-            if figure is not None:
-                by_meter[row.machine_id, kind].append((row.read_at, figure))
+            figure = value if kind in _HOURS else meter_figure(row, kind)
+            if figure is None:
+                continue
+            key = (machine_id, kind)
+            if key in by_meter:
+                by_meter[key].append((read_at, figure))
+            else:
+                by_meter[key] = [(read_at, figure)]
         for key, readings in by_meter.items():
-            for read_at, figure in sorted(readings) if len(readings) > 1 else readings:
+            if len(readings) > 1:
+                readings.sort()
+            for read_at, figure in readings:
                 self._judge_one(key, figure, read_at)
 
     def _judge_one(self, key: MeterKey, figure: Decimal, read_at: datetime) -> None:
