@@ -104,3 +104,13 @@ async def test_one_that_breaks_fails_alone(probe: Probe) -> None:
         ValueError,
         parties_pb2.Party,
     ]
+
+
+async def test_two_processes_that_are_asked_the_same_do_it_once(probe: Probe) -> None:
+    left, right = Lot(probe), Lot(probe)
+    for number in range(1, 21):
+        request = asked()
+        answers = await asyncio.gather(
+            left.requests.run(request, "a", "n"), right.requests.run(request, "a", "n")
+        )
+        assert [answer.event_sequence for answer in answers] == [number, number]
