@@ -236,5 +236,11 @@ def _scene(stage: Stage, operator: Actor, *, lessor: Actor, lessee: Actor) -> Sc
         inspector=lessor,
         buyers=(lessee, lessee),
         operator=operator,
+        second_lender=lessor,
+        bidder=lessee,
+        foreman=lessor,
+        technician=lessor,
+        remanufacturer=lessor,
+        certifier=lessor,
     )
-    return Scene(cast=cast, time=stage.time, narrator=Silence(), fleet=[])
+    return Scene(cast=cast, time=stage.time, narrator=Silence(), page=b"", fleet=[])

@@ -57,7 +57,7 @@ SCENARIOS: Mapping[str, Scenario] = {
             "s3",
             "S3: the fleet reports a quarter of an hour, a thousand machines a stream",
             prepare.fleet,
-            services=("marketplace", "maintenance"),
+            services=("settlement", "marketplace", "maintenance"),
             users=8,
         ),
         Scenario("s4", "S4: portfolios of 10,000 machines valued", prepare.valuer, users=8),
