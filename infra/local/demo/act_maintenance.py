@@ -51,6 +51,20 @@ async def open_plan(scene: Scene, machine: str) -> str:
     return plan.name
 
 
+async def close_plan(scene: Scene, machine: str) -> None:
+    """Let the lessee close the plan of a machine that is its own now."""
+    plans = scene.cast.lessee.stub(plans_pb2_grpc.PlanServiceStub)
+    kept = await plans.ListServicePlans(
+        plans_pb2.ListServicePlansRequest(
+            machine=machine, state=plans_pb2.SERVICE_PLAN_STATE_ACTIVE
+        )
+    )
+    for plan in kept.plans:
+        await plans.CloseServicePlan(
+            plans_pb2.CloseServicePlanRequest(request_id=request_id(), name=plan.name)
+        )
+
+
 async def serve(scene: Scene, machine: str, *, is_great: bool) -> None:
     """Let the lessee have its machine serviced by the plan, in the field."""
     items = [SERVICE, GREAT_SERVICE] if is_great else [SERVICE]

@@ -50,7 +50,9 @@ async def run_months(scene: Scene, course: Course, *, until: int) -> None:
         )
         if number % SERVICE_MONTHS == 0:
             is_great = number % GREAT_SERVICE_MONTHS == 0
-            await serve(scene, course.main.machine, is_great=is_great)
+            await asyncio.gather(
+                *(serve(scene, lease.machine, is_great=is_great) for lease in course.leases)
+            )
         course.months = number
         paid_fen = sum(amount for amount in paid if amount is not None)
         serviced = "; serviced" if number % SERVICE_MONTHS == 0 else ""

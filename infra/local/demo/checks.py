@@ -18,6 +18,7 @@ from services.remanufacturing.passport_proof import verify
 
 LABEL_WITHIN_S = 20.0
 POLL_S = 0.2
+REPLAYED_AT_ONCE = 4
 
 
 async def run_checks(scene: Scene, ground: Ground, subjects: list[str]) -> Told:
@@ -66,10 +67,13 @@ async def _valuations_replay(scene: Scene) -> bool:
         token = page.next_page_token
         if not token:
             break
-    replays = [
-        await valuations.ReplayValuation(valuation_pb2.ReplayValuationRequest(name=name))
-        for name in names
-    ]
+    gate = asyncio.Semaphore(REPLAYED_AT_ONCE)
+
+    async def replay(name: str) -> valuation_pb2.ReplayValuationResponse:
+        async with gate:
+            return await valuations.ReplayValuation(valuation_pb2.ReplayValuationRequest(name=name))
+
+    replays = await asyncio.gather(*map(replay, names))
     is_all = set(scene.valuations) <= set(names)
     is_same = all(one.outcome == valuation_pb2.REPLAY_OUTCOME_MATCH for one in replays)
     scene.narrator.tell("checks", f"replay {len(replays)} valuations")

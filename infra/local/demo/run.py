@@ -108,13 +108,17 @@ async def _end(story: Story, stack: Stack) -> summary.Ending:
     told = await checks.run_checks(scene, ground, story.subjects)
     for place, what in told.amiss.items():
         scene.narrator.tell("checks", f"amiss: {place}: {what}")
+    held = await holdings(scene)
+    scene.checks["what all parties and the platform hold sums to zero"] = not sum(
+        one.holds_fen for one in held
+    )
     turnover = {}
     if TURNOVER_SERVICE in addresses.services:
         turnover = await turnover_of(scene, since=story.began_on)
     return summary.Ending(
         machine=story.main,
         life=await life_of(scene, story.main),
-        holdings=await holdings(scene),
+        holdings=held,
         turnover=turnover,
         events=told.types,
     )

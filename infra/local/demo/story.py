@@ -12,7 +12,7 @@ from infra.local.demo.act_disposal import dispose, let_prices_be_labels
 from infra.local.demo.act_finance import borrow_again, draw_on, factor_tail
 from infra.local.demo.act_lease import TERM_MONTHS, buy_out, lease_out, publish_programme
 from infra.local.demo.act_list import LISTED_MAX, Listed, list_machines
-from infra.local.demo.act_maintenance import open_plan
+from infra.local.demo.act_maintenance import close_plan, open_plan
 from infra.local.demo.act_months import Course, pay_assignee, run_months, send_page
 from infra.local.demo.act_pool import buy_pooled
 from infra.local.demo.act_register import fund_wallets, import_fleet, take_page
@@ -106,6 +106,7 @@ class Story:
         course = self._course
         other = course.leases.pop()
         await buy_out(self.scene, other)
+        await close_plan(self.scene, other.machine)
         course.fleet = [one for one in course.fleet if one.machine != other.machine]
 
     async def factor(self) -> None:
