@@ -104,7 +104,7 @@ async def test_a_changed_model_stops_the_service_with_one_clear_sentence(
 ) -> None:
     models = tmp_path / "models"
     shutil.copytree(two_models, models)
-    (booster,) = (models / "synthetic-1").glob("q95.txt*")
+    (booster,) = (models / "synthetic-1").glob("median.txt*")
     if booster.suffix == ".gz":
         booster.write_bytes(gzip.compress(gzip.decompress(booster.read_bytes()) + b"\n"))
     else:
