@@ -111,7 +111,7 @@ async def test_a_changed_model_stops_the_service_with_one_clear_sentence(
         booster.write_bytes(booster.read_bytes() + b"\n")
     await desk.world.stop("valuation")
     try:
-        with pytest.raises(OSError, match=r"q95\.txt.* was changed: SHA-256"):
+        with pytest.raises(OSError, match=r"median\.txt.* was changed: SHA-256"):
             await desk.world.start(VALUATION, models=models)
     finally:
         await desk.restart()
