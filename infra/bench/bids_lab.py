@@ -37,8 +37,8 @@ _LOT = """
         insert into machine (id, id_scheme, check_status, serial_number, make, model,
             equipment_class, title_holder, title_since, lifecycle, custody, custodian,
             reservation_reference, reservation_party, create_time, update_time)
-        values ($1, 'OEM_LEGACY', 'UNCHECKED', $1::uuid::text, 'SANY', 'SY215C', 'HYDRAULIC_EXCAVATOR',
-            'parties/seller', $4, 'IN_SERVICE', 'RESERVED', 'parties/seller',
+        values ($1, 'OEM_LEGACY', 'UNCHECKED', $1::uuid::text, 'SANY', 'SY215C',
+            'HYDRAULIC_EXCAVATOR', 'parties/seller', $4, 'IN_SERVICE', 'RESERVED', 'parties/seller',
             'auctions/' || $3::uuid::text, 'parties/seller', $4, $4)),
     one_listing as (
         insert into listing (id, state, machine_id, seller, format, ask_fen, price_override_reason,
