@@ -12,7 +12,7 @@ from services.kit.principals import principal
 from services.kit.runtime import Runtime
 from services.maintenance import health_handlers
 from services.maintenance.health_handlers import MachineHealth
-from services.maintenance.measures import optional_decimal, shown_hours
+from services.maintenance.measures import shown_hours
 
 PER_CENT = Decimal("0.01")
 
@@ -50,12 +50,12 @@ def _health_to_wire(health: MachineHealth) -> pb.MachineHealth:
         as_of=wire.date(health.as_of),
         hours=shown_hours(hours_at.hours) if hours_at else None,
         hours_time=wire.instant(hours_at.read_at) if hours_at else None,
-        maintenance_compliance=optional_decimal(compliance),
+        maintenance_compliance=wire.optional_decimal(compliance),
         open_stop_faults=health.open_stop_faults,
         days_since_reading=health.reading_age_days,
-        mtbf=optional_decimal(reliability.mtbf_hours),
-        mttr=optional_decimal(reliability.mttr_hours),
-        availability=optional_decimal(reliability.availability),
+        mtbf=wire.optional_decimal(reliability.mtbf_hours),
+        mttr=wire.optional_decimal(reliability.mttr_hours),
+        availability=wire.optional_decimal(reliability.availability),
         failures=reliability.failures,
         hours_run=shown_hours(reliability.hours_run),
     )

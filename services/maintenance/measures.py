@@ -33,11 +33,6 @@ def measure(
     return rounded
 
 
-def optional_decimal(number: Decimal | None) -> decimal_pb2.Decimal | None:
-    """Return a number as the contract shows it, or None where it is not known."""
-    return None if number is None else wire.decimal(number)
-
-
 def shown_hours(hours: Decimal | None) -> decimal_pb2.Decimal | None:
     """Return hours as the contract shows them, rounded to two decimals."""
     return None if hours is None else wire.decimal(hours.quantize(HUNDREDTH, ROUND_HALF_UP))

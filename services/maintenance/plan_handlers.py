@@ -22,7 +22,7 @@ from services.kit.timers import Timer
 from services.kit.transaction import Transaction
 from services.maintenance import machine_store, meter_store, plan_store, template_handlers
 from services.maintenance.machine_model import MonitoredMachine
-from services.maintenance.measures import optional_decimal, shown_hours
+from services.maintenance.measures import shown_hours
 from services.maintenance.plan_model import (
     COMPLIANCE_FULL,
     TOLD_FROM,
@@ -153,7 +153,7 @@ async def close_plan(tx: Transaction, plan_id: UUID, *, etag: str) -> ServicePla
         events.ComplianceChanged(
             machine=machine.name,
             sequence=sequence,
-            previous_compliance=optional_decimal(plan.told_compliance),
+            previous_compliance=wire.optional_decimal(plan.told_compliance),
             plan=plan.name,
             title_holder=machine.title_holder,
         )
@@ -293,7 +293,7 @@ async def _tell_compliance(
             machine=machine.name,
             sequence=sequence,
             compliance=wire.decimal(plan.compliance),
-            previous_compliance=optional_decimal(former),
+            previous_compliance=wire.optional_decimal(former),
             plan=plan.name,
             overdue_items=plan.overdue_items,
             title_holder=machine.title_holder,

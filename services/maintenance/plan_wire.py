@@ -11,7 +11,7 @@ from services.kit.clock import business_date
 from services.kit.errors import InvalidArgument
 from services.kit.etags import etag
 from services.kit.ids import name
-from services.maintenance.measures import measure, optional_decimal, shown_hours
+from services.maintenance.measures import measure, shown_hours
 from services.maintenance.plan_model import PlanItem, PlanState, ServicePlan, stand
 from services.maintenance.template_model import KitPart, PlanTask, PlanTemplate
 
@@ -120,7 +120,7 @@ def _task_to_wire(task: PlanTask) -> pb.PlanTask:
     return pb.PlanTask(
         code=task.code,
         title=task.title,
-        interval_hours=optional_decimal(task.interval_hours),
+        interval_hours=wire.optional_decimal(task.interval_hours),
         interval_months=task.interval_months,
         weight=task.weight,
         kit=[
