@@ -131,16 +131,13 @@ class Transaction:
             StatementPassedOver: A statement had failed, and the server undid everything.
             asyncpg.PostgresError: The server refused what is written or the commit.
         """
-        statements = self.last
-        if self.events:
-            insert = (outbox.INSERT, outbox.arguments_of(self.events))
-            if sum(len(event.payload) for event in self.events) > LITERALS_BYTES_MAX:
-                await self.connection.execute(insert[0], *insert[1])
-            else:
-                statements = [*statements, insert]
+        closing = [inlined(statement, arguments) for statement, arguments in self.last]
+        if sum(len(event.payload) for event in self.events) > LITERALS_BYTES_MAX:
+            await self.connection.execute(outbox.INSERT, *outbox.arguments_of(self.events))
+        elif self.events:
+            closing.append(outbox.inlined_insert(self.events))
         if self.record is not None:
-            statements = [*statements, (INSERT_RECORD, _arguments_of(self.record))]
-        closing = [inlined(statement, arguments) for statement, arguments in statements]
+            closing.append(inlined(INSERT_RECORD, _arguments_of(self.record)))
         if await self.connection.execute(";".join([*closing, "commit"])) != "COMMIT":
             raise StatementPassedOver
 
