@@ -74,6 +74,8 @@ class Lane:
         self._queue: deque[Job] = deque()
         self._queued = 0
         self._woken = asyncio.Event()
+        self._shown_queued = QUEUED.labels(ledger)
+        self._shown_batch = BATCH_TRANSFERS.labels(ledger)
 
     async def post(
         self, batch: Sequence[Chain], *, size: int, sent: Sequence[Sent] | None = None
@@ -88,7 +90,7 @@ class Lane:
             raise LaneFull(self._ledger, self._queued, queued_max=self._queued_max)
         answer = asyncio.get_running_loop().create_future()
         self._queue.append(Job(batch, size, sent, telemetry.traceparent(), answer))
-        self._count(size)
+        self._queued += size
         self._woken.set()
         return await asyncio.shield(answer)
 
@@ -100,6 +102,7 @@ class Lane:
             self._woken.clear()
             while self._queue:
                 await self._post_jobs(self._take())
+            self._shown_queued.set(0)
 
     def _take(self) -> list[Job]:
         jobs = [self._queue.popleft()]
@@ -107,13 +110,11 @@ class Lane:
         while self._queue and size + self._queue[0].size <= BATCH_MAX:
             jobs.append(self._queue.popleft())
             size += jobs[-1].size
-        self._count(-size)
-        BATCH_TRANSFERS.labels(self._ledger).observe(size)
+        # Shown once a commit; to show it with each call would cost the call more than the queue.
+        self._shown_queued.set(self._queued)
+        self._queued -= size
+        self._shown_batch.observe(size)
         return jobs
-
-    def _count(self, change: int) -> None:
-        self._queued += change
-        QUEUED.labels(self._ledger).set(self._queued)
 
     async def _post_jobs(self, jobs: Sequence[Job]) -> None:
         batch = [chain for job in jobs for chain in job.batch]

@@ -187,11 +187,18 @@ async def _write(
     for event in events:
         await tx.emit(event, event_id=event_id(event, at))
     digests = [payload_digest(row.payload) for row in tx.events[-len(events) :]]
-    counted = (len(made.created), len(events), at, digest, b"".join(digests))
-    if is_alone:
-        tx.write_last(store.ADVANCE_LEDGER, ledger.id, *counted)
-    else:
-        await tx.connection.execute(store.ADVANCE_LEDGER, ledger.id, *counted)
+    for statement, arguments in store.advanced(
+        ledger,
+        transfer_count=len(made.created),
+        event_count=len(events),
+        at=at,
+        digest=digest,
+        event_digest=b"".join(digests),
+    ):
+        if is_alone:
+            tx.write_last(statement, *arguments)
+        else:
+            await tx.connection.execute(statement, *arguments)
     expiries = [hold.expires_at for hold in made.opened if hold.expires_at is not None]
     if expiries:
         await _expire_by(tx, ledger, min(expiries))

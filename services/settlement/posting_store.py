@@ -293,20 +293,50 @@ async def insert_reversals(connection: Connection, pairs: Sequence[tuple[UUID, U
     )
 
 
-# Writes a commit's permanent row and moves its ledger's counters. Takes the ledger, how many
-# transfers and events, the instant, and the digests of the transfers and of the events.
-ADVANCE_LEDGER = """
-    with advanced as (
-        update ledger set commit_count = commit_count + 1, last_event_at = $4::timestamptz,
-            transfer_count = transfer_count + $2::int,
-            event_sequence = event_sequence + $3::int
-        where id = $1 returning commit_count, transfer_count, event_sequence
-    )
+_ADVANCE_LEDGER = """
+    update ledger set commit_count = $2, transfer_count = $3, event_sequence = $4,
+        last_event_at = $5::timestamptz
+    where id = $1
+"""
+_INSERT_COMMIT = """
     insert into ledger_commit (ledger, sequence, first_number, transfer_count, first_event,
         event_count, event_at, digest, event_digest)
-    select $1, commit_count, transfer_count - $2::int + 1, $2, event_sequence - $3::int + 1, $3,
-        $4::timestamptz, $5::bytea, $6::bytea from advanced
+    values ($1, $2, $3, $4, $5, $6, $7::timestamptz, $8::bytea, $9::bytea)
 """
+
+
+def advanced(
+    ledger: Ledger,
+    *,
+    transfer_count: int,
+    event_count: int,
+    at: datetime,
+    digest: bytes,
+    event_digest: bytes,
+) -> list[tuple[str, Sequence[object]]]:
+    """Return the statements, with arguments, that move a locked ledger's counters by one commit
+    and keep the commit's permanent row.
+    """
+    sequence, number = ledger.commit_count + 1, ledger.transfer_count + 1
+    event = ledger.event_sequence + 1
+    moved = (sequence, ledger.transfer_count + transfer_count, ledger.event_sequence + event_count)
+    return [
+        (_ADVANCE_LEDGER, (ledger.id, *moved, at)),
+        (
+            _INSERT_COMMIT,
+            (
+                ledger.id,
+                sequence,
+                number,
+                transfer_count,
+                event,
+                event_count,
+                at,
+                digest,
+                event_digest,
+            ),
+        ),
+    ]
 
 
 def posted_of(row: Row) -> Posted:
