@@ -32,8 +32,13 @@ TOPOLOGY = Topology(
             "leasing",
             calls=("marketplace", "settlement", "finance", "valuation", "maintenance"),
         ),
-        # Telemetry, meters and faults of machines; service plans and work orders.
-        Service("maintenance", calls=("marketplace", "settlement", "remanufacturing")),
+        # Telemetry, meters and faults of machines; service plans and work orders. Its log says
+        # where it serves fleets as pages of ISO 15143-3.
+        Service(
+            "maintenance",
+            calls=("marketplace", "settlement", "remanufacturing"),
+            settings={"fleet_listen": "127.0.0.1:0"},
+        ),
         # Core returns, remanufacturing orders and their units; product passports.
         Service("remanufacturing", calls=("marketplace", "settlement")),
         # Turnover of fleets and lives of machines, from everybody's events; it calls nobody.

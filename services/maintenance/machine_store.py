@@ -86,19 +86,22 @@ async def find_by_numbers(
     """
     rows = await connection.fetch(
         f"""
-        select {_COLUMNS.replace(" id,", " m.id,")}, u.equipment_id
-        from monitored_machine m left join fleet_unit u on u.machine_id = m.id
-        where m.id in (
-            select id from monitored_machine where upper(pin) = any ($1::text[]) and pin <> ''
-            union all
+        select m.*, u.equipment_id
+        from (
+            select id as machine_id from monitored_machine
+            where upper(pin) = any ($1::text[]) and pin <> ''
+            union
             select id from monitored_machine
             where upper(serial_number) = any ($1::text[]) and serial_number <> ''
-            union all
-            select machine_id from fleet_unit where upper(equipment_id) = any ($1::text[]))
-        and ($2 or m.title_holder = $3 or m.custodian = $3)
-        """.replace(" make, model,", " m.make, m.model,")
-        .replace(" pin, serial_number,", " m.pin, m.serial_number,")
-        .replace("create_time, update_time", "m.create_time, m.update_time"),
+            union
+            select machine_id from fleet_unit where upper(equipment_id) = any ($1::text[])
+        ) as found
+        cross join lateral (
+            select {_COLUMNS} from monitored_machine
+            where id = found.machine_id and ($2 or title_holder = $3 or custodian = $3)
+            offset 0) as m
+        left join fleet_unit u on u.machine_id = found.machine_id
+        """,
         numbers,
         viewer.sees_all,
         viewer.party or None,

@@ -238,7 +238,6 @@ LAUGHS = (
         b"<Fleet>" + b"<a>" * 60 + b"</a>" * 60 + b"</Fleet>",
         b'{"equipment": ' + b'{"a": ' * 60 + b"1" + b"}" * 61,
         b'{"equipment": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
-        b"<Fleet>" + b"<a/>" * (NODES_MAX + 1) + b"</Fleet>",
         b'{"equipment": [' + b"[]," * NODES_MAX + b"1]}",
         b'<?xml version="1.0" encoding="no-such"?><Fleet/>',
         b"<Fleet>" + b"<Equipment/>" * (EQUIPMENT_MAX + 1) + b"</Fleet>",
