@@ -123,9 +123,11 @@ def compute(
 
 async def create_valuation(tx: Transaction, registry: Registry, valuation: Valuation) -> Valuation:
     """Keep a computed valuation, and issue it or refer it to a validator."""
+    appraisal = appraisal_from_json(json.loads(valuation.record)["output"])
+    if not valuation.machine and not appraisal.review_reasons:
+        return await _issue_alone(tx, registry, valuation)
     await store.lock_subject(tx.connection, valuation.subject)
     await store.insert_valuation(tx.connection, valuation)
-    appraisal = appraisal_from_json(json.loads(valuation.record)["output"])
     if appraisal.review_reasons:
         step = VALUATION.next(valuation.state, "refer", subject=valuation.name)
         referred = replace(valuation, state=step.target)
@@ -209,29 +211,53 @@ async def _issue(
     decision: Decision | None = None,
 ) -> Valuation:
     """Issue a valuation whose subject is locked; earlier ones of its party give way."""
-    step = VALUATION.next(valuation.state, command, subject=valuation.name)
     earlier = await store.lock_superseded(
         tx.connection, valuation.machine, valuation.party, as_of=valuation.as_of
     )
     for former in earlier:
         await _supersede(tx, former, by=valuation.id)
-    expire_time = tx.now + timedelta(days=int(registry.present.policy.number("VALID_DAYS")))
-    issued = replace(
+    issued = await _as_issued(tx, registry, valuation, command=command, decision=decision)
+    issued = await store.update_valuation(tx.connection, issued, at=tx.now)
+    await _announce(tx, issued)
+    return issued
+
+
+async def _issue_alone(tx: Transaction, registry: Registry, valuation: Valuation) -> Valuation:
+    """Write a valuation of no registered machine as issued: nothing else knows of its subject."""
+    issued = await _as_issued(tx, registry, valuation, command="issue")
+    await store.insert_valuation(tx.connection, issued)
+    await _announce(tx, issued)
+    return issued
+
+
+async def _as_issued(
+    tx: Transaction,
+    registry: Registry,
+    valuation: Valuation,
+    *,
+    command: str,
+    decision: Decision | None = None,
+) -> Valuation:
+    """Take the next event of a valuation's subject, and return the valuation as it is issued."""
+    step = VALUATION.next(valuation.state, command, subject=valuation.name)
+    return replace(
         valuation.decided(step.target, decision) if decision else valuation,
         state=step.target,
         event_sequence=await store.count_event(tx.connection, valuation.subject),
         issue_time=tx.now,
-        expire_time=expire_time,
+        expire_time=tx.now + timedelta(days=int(registry.present.policy.number("VALID_DAYS"))),
     )
-    issued = await store.update_valuation(tx.connection, issued, at=tx.now)
-    await tx.set_timer(EXPIRY_TIMER, issued.name, due_at=expire_time)
+
+
+async def _announce(tx: Transaction, issued: Valuation) -> None:
+    assert issued.expire_time is not None
+    await tx.set_timer(EXPIRY_TIMER, issued.name, due_at=issued.expire_time)
     record = json.loads(issued.record)
     await tx.emit(
         events.issued(
             issued, appraisal_from_json(record["output"]), model=record["versions"]["model"]
         )
     )
-    return issued
 
 
 async def _supersede(tx: Transaction, former: Valuation, *, by: UUID) -> None:

@@ -44,12 +44,13 @@ class ValuationRpc(InsightRpc, valuation_pb2_grpc.ValuationServiceServicer):
     ) -> valuation_pb2.Valuation:
         """Value a machine.
 
-        The registry is asked and the values are computed before the transaction; a retry finds
-        the stored answer and asks nobody.
+        The registry is asked and the values are computed before the transaction; a retry for a
+        registered machine finds the stored answer and asks nobody.
         """
-        stored: valuation_pb2.Valuation | None = await self._commands.find_answer(request)
-        if stored is not None:
-            return stored
+        if request.machine:
+            stored: valuation_pb2.Valuation | None = await self._commands.find_answer(request)
+            if stored is not None:
+                return stored
         computed: Valuation | DomainError
         try:
             computed = await self._compute(request)

@@ -29,10 +29,11 @@ async def lock_subject(connection: Connection, subject: str) -> int:
 
 
 async def count_event(connection: Connection, subject: str) -> int:
-    """Take the next event sequence of a locked subject."""
+    """Take the next event sequence of a subject, which is made and locked if it is not yet."""
     sequence: int = await connection.fetchval(
         """
-        update subject set event_sequence = event_sequence + 1 where name = $1
+        insert into subject (name, event_sequence) values ($1, 1)
+        on conflict (name) do update set event_sequence = subject.event_sequence + 1
         returning event_sequence
         """,
         subject,
@@ -41,13 +42,13 @@ async def count_event(connection: Connection, subject: str) -> int:
 
 
 async def insert_valuation(connection: Connection, valuation: Valuation) -> None:
-    """Write a computed valuation."""
+    """Write a new valuation."""
     await connection.execute(
         """
         insert into valuation
             (id, subject, party, machine, state, as_of, record, record_sha256, create_time,
-             update_time)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
+             update_time, event_sequence, issue_time, expire_time)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11, $12)
         """,
         valuation.id,
         valuation.subject,
@@ -58,6 +59,9 @@ async def insert_valuation(connection: Connection, valuation: Valuation) -> None
         valuation.record,
         valuation.record_sha256,
         valuation.create_time,
+        valuation.event_sequence,
+        valuation.issue_time,
+        valuation.expire_time,
     )
 
 
