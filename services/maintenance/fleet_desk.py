@@ -18,9 +18,11 @@ from services.maintenance.errors import DocumentRefused
 from services.maintenance.fleet_rows import ReadMachine, rows_of
 from services.maintenance.machine_model import MonitoredMachine
 from services.maintenance.telemetry_intake import Intake
+from services.maintenance.telemetry_model import Unit
 
 # A party whose page names machines not known here is asked for at marketplace at most this often.
 REFRESHED_EVERY_S = 2.0
+UNITS_MAX = 20_000  # remembered, about 10 MiB
 INLINE_BYTES_MAX = 256 * 1024  # a page of 100 machines; larger ones are read beside the loop
 
 
@@ -64,6 +66,7 @@ class FleetDesk:
         self._database = runtime.database
         self._intake = intake
         self._refreshed_at_s: dict[str, float] = {}
+        self._units: dict[UUID, Unit] = {}
 
     async def take(
         self, document: bytes, *, viewer: Principal, idle_in_minutes: bool | None = None
@@ -107,8 +110,13 @@ class FleetDesk:
             return
         rows = [row for machine in read.values() for row in machine.rows]
         faults = [fault for machine in read.values() for fault in machine.faults]
-        units = {machine_id: machine.unit for machine_id, machine in read.items()}
+        units = {
+            machine_id: machine.unit
+            for machine_id, machine in read.items()
+            if self._units.get(machine_id) != machine.unit
+        }
         stored = await self._intake.store(rows, faults, units=units)
+        self._remember(units)
         for report in reports:
             if report.outcome is Outcome.TAKEN:
                 machine_id = machines[id(report)][0].id
@@ -117,6 +125,12 @@ class FleetDesk:
                 report.duplicate = stored.duplicate.pop(machine_id, 0)
                 report.quarantined = stored.quarantined.pop(machine_id, 0)
                 report.faults = stored.faults.pop(machine_id, 0)
+
+    def _remember(self, units: dict[UUID, Unit]) -> None:
+        """Remember how senders know machines, which nearly never changes from page to page."""
+        if len(self._units) > UNITS_MAX:
+            self._units.clear()
+        self._units |= units
 
     async def _match(
         self, headers: Sequence[Header], viewer: Principal
