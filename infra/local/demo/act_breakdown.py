@@ -33,10 +33,10 @@ async def break_down(scene: Scene, course: Course) -> faults_pb2.Fault:
     broken = scene.values[BROKEN] = await value(scene, dealer, machine)
     await _tell_move(scene, BEFORE, BROKEN)
     await act_watch.look(scene, course.draws, moment=BROKEN)
-    await act_watch.tell_watchlist(scene)
+    await act_watch.tell_watchlist(scene, course.draws[0])
     mended = scene.values[MERELY_MENDED] = await value(scene, dealer, machine, stop_faults=0)
     is_watched = await act_watch.revalued_for(
-        scene, machine, watch_pb2.REVALUATION_CAUSE_STOP_FAULT
+        scene, course.draws[0], watch_pb2.REVALUATION_CAUSE_STOP_FAULT
     )
     name = "the STOP fault lowered the value and reached the collateral watch"
     scene.checks[name] = olv_fen(broken) < olv_fen(mended) and is_watched
@@ -54,7 +54,7 @@ async def mend(scene: Scene, course: Course, engine: Stocked, fault: faults_pb2.
     ) and any(line.code == "COMPONENT.ENGINE" for line in scene.moves[f"{BROKEN} → {AS_NEW}"])
     await act_watch.look(scene, course.draws, moment=AS_NEW)
     scene.checks["the component reached the collateral watch"] = await act_watch.revalued_for(
-        scene, machine, watch_pb2.REVALUATION_CAUSE_COMPONENT
+        scene, course.draws[0], watch_pb2.REVALUATION_CAUSE_COMPONENT
     )
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-import grpc
 from ironloop.finance.v1 import finance_pb2, finance_pb2_grpc, watch_pb2, watch_pb2_grpc
 
 from infra.local.demo.scene import Scene, fen
@@ -36,12 +35,12 @@ async def look(
 
 
 async def revalued_for(
-    scene: Scene, machine: str, cause: watch_pb2.RevaluationCause.ValueType
+    scene: Scene, draw: finance_pb2.Draw, cause: watch_pb2.RevaluationCause.ValueType
 ) -> bool:
-    """Whether the financier's watch has had a machine valued again for a cause."""
-    watch = scene.cast.financier.stub(watch_pb2_grpc.WatchServiceStub)
+    """Whether the watch has had the machine of a draw valued again for a cause."""
+    watch = scene.cast.of(draw.funder).stub(watch_pb2_grpc.WatchServiceStub)
     answer = await watch.ListRevaluations(
-        watch_pb2.ListRevaluationsRequest(machine=machine, page_size=200)
+        watch_pb2.ListRevaluationsRequest(machine=draw.machine, page_size=200)
     )
     return any(
         one.state == watch_pb2.REVALUATION_STATE_DONE
@@ -50,32 +49,27 @@ async def revalued_for(
     )
 
 
-async def tell_watchlist(scene: Scene) -> None:
-    """Say what is on the financier's watchlist, and what its borrowing base counts."""
-    watch = scene.cast.financier.stub(watch_pb2_grpc.WatchServiceStub)
+async def tell_watchlist(scene: Scene, draw: finance_pb2.Draw) -> None:
+    """Say what is on the watchlist of a draw's lender, and what its borrowing base counts."""
+    lender = scene.cast.name_of(draw.funder)
+    watch = scene.cast.of(draw.funder).stub(watch_pb2_grpc.WatchServiceStub)
     listed = await watch.ListWatchlist(watch_pb2.ListWatchlistRequest())
     for entry in listed.entries:
         due = wire.to_date(entry.cure_by_date, field="cure_by_date") if entry.cause else None
         scene.narrator.tell(
-            "financier",
+            lender,
             f"watches {yuan(fen(entry.outstanding))}, {entry.cause or 'no cause'}: "
             f"{yuan(fen(entry.paydown))} would cure it" + (f" until {due}" if due else ""),
         )
-    facility = next((entry.facility for entry in listed.entries), "")
-    if facility:
-        try:
-            base = await watch.ExportBorrowingBase(
-                watch_pb2.ExportBorrowingBaseRequest(facility=facility)
-            )
-        except grpc.aio.AioRpcError as refusal:
-            scene.narrator.tell("finance", f"exports no borrowing base: {refusal.details()}")
-            return
-        reasons = "; ".join(line.why for line in base.lines if line.why)
-        scene.narrator.tell(
-            "financier",
-            f"exports its borrowing base {base.sha256[:12]}…: {yuan(fen(base.eligible))} counts, "
-            f"{yuan(fen(base.ineligible))} does not ({reasons or 'nothing'})",
-        )
+    base = await watch.ExportBorrowingBase(
+        watch_pb2.ExportBorrowingBaseRequest(facility=draw.facility)
+    )
+    reasons = "; ".join(line.why for line in base.lines if line.why)
+    scene.narrator.tell(
+        lender,
+        f"exports its borrowing base {base.sha256[:12]}…: {yuan(fen(base.eligible))} counts, "
+        f"{yuan(fen(base.ineligible))} does not ({reasons or 'nothing'})",
+    )
 
 
 def _state(draw: finance_pb2.Draw) -> str:

@@ -79,6 +79,10 @@ class Cast:
             "bidder": self.bidder,
         }
 
+    def of(self, party: str) -> Actor:
+        """Return who speaks for a party that money goes through."""
+        return next(actor for actor in self.parties().values() if actor.party == party)
+
     def name_of(self, party: str) -> str:
         """Return what the demo calls a party."""
         names = {actor.party: name for name, actor in self.parties().items()}
