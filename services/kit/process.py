@@ -80,7 +80,8 @@ def _calm_collector() -> None:
     """Leave what lives as long as the service out of garbage collection, and collect less often."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*COLLECTOR_THRESHOLDS)
+    if gc.get_threshold()[0] < COLLECTOR_THRESHOLDS[0]:  # a room may want it seldomer still
+        gc.set_threshold(*COLLECTOR_THRESHOLDS)
 
 
 async def _replay(
