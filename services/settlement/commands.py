@@ -1,4 +1,6 @@
-"""Settlement's own commands: `python -m services.settlement partitions` and `… verify`."""
+"""Settlement's own commands: `python -m services.settlement partitions`, `… verify` and
+`… republish`.
+"""
 
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -9,9 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from services.kit.commands import ServiceCommand
+from services.kit.kafka_log import KafkaEventLog
 from services.kit.runtime import Runtime
 from services.settlement import partitions
 from services.settlement.partitions import Partition
+from services.settlement.republish import BrokerSilent, republish
 from services.settlement.verify import Broker, Verdict, verify
 
 
@@ -116,6 +120,39 @@ def _verdict_table(verdicts: Sequence[Verdict]) -> Table:
     return table
 
 
+def _republish_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--since",
+        type=_instant,
+        metavar="INSTANT",
+        required=True,
+        help="publish the events of commits from this instant on, domain time",
+    )
+
+
+async def run_republish(runtime: Runtime, arguments: Namespace) -> int:
+    """Publish events again; 1 where some could not be made as they were committed."""
+    settings = runtime.settings
+    console = Console()
+    if not settings.kafka_bootstrap:
+        console.print("no broker is set: IRONLOOP_SETTLEMENT_KAFKA_BOOTSTRAP")
+        return 1
+    log = KafkaEventLog(
+        settings.kafka_bootstrap, client_id="settlement-republish", prefix=settings.kafka_prefix
+    )
+    try:
+        done = await republish(runtime.database, log, since=arguments.since, say=_say)
+    except BrokerSilent as error:
+        console.print(f"the broker does not take them: {error}")
+        return 1
+    finally:
+        await log.close()
+    console.print(f"{done.events:,} events published again")
+    for line in done.unlike:
+        console.print(f"  not published: {line}", highlight=False)
+    return 1 if done.unlike else 0
+
+
 def _say(line: str) -> None:
     print(f"… {line}", file=sys.stderr, flush=True)
 
@@ -132,5 +169,11 @@ COMMANDS = (
         "prove that accounts, holds, commits and events agree with the transfers",
         run_verify,
         _verify_arguments,
+    ),
+    ServiceCommand(
+        "republish",
+        "publish the events of past commits again, for a broker that lost its log",
+        run_republish,
+        _republish_arguments,
     ),
 )

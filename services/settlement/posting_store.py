@@ -138,6 +138,21 @@ async def find_transfers(connection: Connection, ids: Sequence[UUID]) -> dict[UU
     return {row["id"]: posted_of(row) for row in rows}
 
 
+async def list_numbered(
+    connection: Connection, ledger: int, *, first_number: int, end_number: int
+) -> list[Posted]:
+    """Return the transfers of a ledger in a range of numbers, in order."""
+    rows = await connection.fetch(
+        """
+        select * from transfer where ledger = $1 and number >= $2 and number < $3 order by number
+        """,
+        ledger,
+        first_number,
+        end_number,
+    )
+    return [posted_of(row) for row in rows]
+
+
 async def find_refusals(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Refused]:
     """Return stored refusals by id."""
     rows = await connection.fetch("select * from rejection where id = any($1::uuid[])", ids)

@@ -208,7 +208,7 @@ async def list_commits(
     """Return commits in order, with how many of their transfers were detached."""
     return await connection.fetch(
         """
-        select c.sequence, c.first_number, c.transfer_count, c.first_event, c.digest,
+        select c.sequence, c.first_number, c.transfer_count, c.first_event, c.event_at, c.digest,
             c.event_digest, coalesce(d.detached, 0) as detached
         from ledger_commit c
         left join (
