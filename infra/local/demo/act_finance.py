@@ -56,8 +56,9 @@ async def draw_on(scene: Scene, purchase: Purchase) -> finance_pb2.Draw:
 async def borrow_again(scene: Scene, purchase: Purchase) -> list[finance_pb2.Draw]:
     """Borrow on a leased machine whose first draw is repaid, from two lenders at once.
 
-    Both offers rest on a machine without liens. They are drawn in the same moment; the registry
-    ranks the liens. A lender that comes second is refused where it finds the other's lien.
+    Both offers rest on a machine without liens, and are drawn in the same moment; the registry
+    ranks the liens. Who is so late as to find the other's lien is refused. It is the financier's
+    draw that the story needs: a second lender that alone came first is paid back.
     """
     facility, other = await asyncio.gather(
         _grant(scene, scene.cast.financier), _grant(scene, scene.cast.second_lender)
@@ -65,20 +66,36 @@ async def borrow_again(scene: Scene, purchase: Purchase) -> list[finance_pb2.Dra
     first = await _accepted(scene, purchase, facility, term_months=LATER_MONTHS)
     share_fen = fen(first.amount) // SECOND_PART
     second = await _accepted(scene, purchase, other, term_months=LATER_MONTHS, amount_fen=share_fen)
-    made = await asyncio.gather(_drawn(scene, first), _drawn(scene, second), return_exceptions=True)
-    draws = [one for one in made if isinstance(one, finance_pb2.Draw)]
+    high, low = await asyncio.gather(_try_to_draw(scene, first), _try_to_draw(scene, second))
+    if high is None and low is not None:
+        await _pay_back(scene, low)
+        high, low = await _drawn(scene, first), None
+    draws = [draw for draw in (high, low) if draw is not None]
     for draw in draws:
         scene.narrator.tell(
             "dealer",
             f"draws {yuan(fen(draw.principal))} from the {scene.cast.name_of(draw.funder)} on the "
             f"leased machine; loan to value {draw.loan_to_value.value}",
         )
-    for refusal in made:
-        if isinstance(refusal, BaseException):
-            if not isinstance(refusal, grpc.aio.AioRpcError):
-                raise refusal
-            scene.narrator.tell("finance", f"refuses the other lender: {refusal.details()}")
     return draws
+
+
+async def _try_to_draw(scene: Scene, offer: finance_pb2.Offer) -> finance_pb2.Draw | None:
+    """Draw an offer; None where another's lien was found on the machine."""
+    try:
+        return await _drawn(scene, offer)
+    except grpc.aio.AioRpcError as refusal:
+        if refusal.code() is not grpc.StatusCode.FAILED_PRECONDITION:
+            raise
+        scene.narrator.tell("finance", f"refuses a draw: {refusal.details()}")
+        return None
+
+
+async def _pay_back(scene: Scene, draw: finance_pb2.Draw) -> None:
+    await scene.cast.dealer.stub(finance_pb2_grpc.FinanceServiceStub).RepayDraw(
+        finance_pb2.RepayDrawRequest(request_id=request_id(), name=draw.name, amount=draw.principal)
+    )
+    await scene.time.until_at_rest()
 
 
 async def service_draws(scene: Scene, draws: Iterable[finance_pb2.Draw]) -> None:
