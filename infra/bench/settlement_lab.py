@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,7 @@ from services.kit.kafka_log import KafkaEventLog
 from services.kit.relay import Relay
 from services.settlement.engine import Engine
 from services.settlement.events import PRODUCES
+from services.settlement.verify import Broker, verify
 
 SERVED = "settlement"  # the database that the service serves
 SMALL, LARGE = "settlement_small", "settlement_large"
@@ -104,6 +106,20 @@ class SettlementLab:
         assert published == waiting, f"{published} of {waiting} events are in the topic"
         return waiting, took_s
 
+    async def verify_s(self, database: str) -> float:
+        """Return how long the proof of a ledger takes; its events are not looked at.
+
+        Raises:
+            AssertionError: The ledger is not sound.
+        """
+        async with _database(self.lab, database) as opened:
+            started_s = time.perf_counter()
+            verdicts = await verify(opened, Broker("", ""), since=None, say=lambda _: None)
+            took_s = time.perf_counter() - started_s
+        broken = [finding for verdict in verdicts for finding in verdict.findings]
+        assert not broken, f"{database} is not sound: {broken[0]}"
+        return took_s
+
     def _published(self) -> int:
         consumer = KafkaConsumer(bootstrap_servers=self.lab.bootstrap)
         try:
@@ -150,19 +166,23 @@ async def open_settlement_lab(
 @asynccontextmanager
 async def _engine(lab: Lab, database: str) -> AsyncIterator[Engine]:
     """Hold an engine open on a database, with the rights that the service has."""
-    async with Database.open(
-        _role_dsn(lab, database),
-        service="settlement",
-        clock=BusinessClock(),
-        size_max=2,
-        statement_timeout_ms=15_000,
-    ) as opened:
+    async with _database(lab, database) as opened:
         engine = Engine(opened, queued_max=QUEUED_MAX)
         lanes = asyncio.create_task(engine.lanes.run())
         try:
             yield engine
         finally:
             lanes.cancel()
+
+
+def _database(lab: Lab, database: str) -> AbstractAsyncContextManager[Database]:
+    return Database.open(
+        _role_dsn(lab, database),
+        service="settlement",
+        clock=BusinessClock(),
+        size_max=2,
+        statement_timeout_ms=15_000,
+    )
 
 
 def _role_dsn(lab: Lab, database: str) -> str:

@@ -13,7 +13,7 @@ _POSTED = "case when kind in (1, 3) then amount else 0 end"
 _HELD = "case kind when 1 then 0 when 2 then amount else -released end"
 
 # The bytes that `copy_form` digests, made from the row.
-_DIGEST = """
+DIGEST = """
 substring(sha256(
     int2send(21::int2) || int4send(4) || int4send(ledger)
     || int4send(8) || timestamptz_send(event_at) || int4send(8) || int8send(number)
@@ -232,7 +232,7 @@ async def list_transfers(
     """Return (number, id, digest, whether it is that of the row) in a range of numbers."""
     return await connection.fetch(
         f"""
-        select number, id, digest, digest = {_DIGEST} as is_sound
+        select number, id, digest, digest = {DIGEST} as is_sound
         from transfer where ledger = $1 and number >= $2 and number < $3
         order by number, id
         """,
