@@ -6,7 +6,7 @@ check of their own. Chains that touch another account, and whatever is not a pla
 go through the model one by one, in order. Which of the two a chain takes changes no outcome.
 """
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -81,28 +81,25 @@ def plan_expiry(state: State, rows: Sequence[Transfer], *, at: datetime) -> Plan
 
 def _plain_chains(state: State, batch: Sequence[Chain], window: IdWindow) -> list[bool]:
     """Return for each chain whether it succeeds whatever the others do."""
-    used: set[UUID] = set()
+    rows = [row for chain in batch for row in chain.rows]
     ordered = state.posted.keys() | state.refused.keys()  # ids whose chains keep their order
-    debits: defaultdict[int, int] = defaultdict(int)
-    credits_: defaultdict[int, int] = defaultdict(int)
-    for chain in batch:
-        for row in chain.rows:
-            identifier, _, kind, debit, credit, amount_fen, pending_id, _, _, code, _, _ = row
-            if identifier in used:
-                ordered.add(identifier)
-            used.add(identifier)
-            if pending_id is not None:
-                ordered.add(pending_id)
-            if code == REVERSAL and (original := reversed_id(row)) is not None:
-                ordered.add(original)
-            if kind in _OPENING and amount_fen > 0:
-                debits[debit] += amount_fen
-                credits_[credit] += amount_fen
-    safe = {
-        number
-        for number, account in state.accounts.items()
-        if _is_safe(account, debits.get(number, 0), credits_.get(number, 0))
-    }
+    if len({row.id for row in rows}) < len(rows):
+        ordered |= {key for key, times in Counter(row.id for row in rows).items() if times > 1}
+    total_fen = 0
+    for row in rows:
+        _, _, kind, _, _, amount_fen, pending_id, _, _, code, _, _ = row
+        if pending_id is not None:
+            ordered.add(pending_id)
+        if code == REVERSAL and (original := reversed_id(row)) is not None:
+            ordered.add(original)
+        if kind in _OPENING and amount_fen > 0:
+            total_fen += amount_fen
+    accounts = state.accounts
+    # Most often every account could bear the whole batch alone, and none needs sums of its own.
+    safe = {key for key, each in accounts.items() if _is_safe(each, total_fen, total_fen)}
+    if len(safe) < len(accounts):
+        debits, credits_ = _sums(rows)
+        safe = {key for key, each in accounts.items() if _is_safe(each, debits[key], credits_[key])}
 
     def is_plain(row: Transfer) -> bool:
         return (
@@ -120,6 +117,17 @@ def _plain_chains(state: State, batch: Sequence[Chain], window: IdWindow) -> lis
         and (is_plain(chain.rows[0]) if len(chain.rows) == 1 else all(map(is_plain, chain.rows)))
         for chain in batch
     ]
+
+
+def _sums(rows: Sequence[Transfer]) -> tuple[Counter[int], Counter[int]]:
+    """Return what new transfers debit and credit each account, should all succeed."""
+    debits: Counter[int] = Counter()
+    credits_: Counter[int] = Counter()
+    for row in rows:
+        if row.kind in _OPENING and row.amount_fen > 0:
+            debits[row.debit_account] += row.amount_fen
+            credits_[row.credit_account] += row.amount_fen
+    return debits, credits_
 
 
 def _is_safe(account: Account, debits_fen: int, credits_fen: int) -> bool:
