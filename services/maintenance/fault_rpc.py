@@ -84,7 +84,7 @@ class FaultRpc(faults_pb2_grpc.FaultServiceServicer):
         if self._runtime.settings.environment != "local":
             raise SimulationDisabled
         machine_id = parse_name(request.machine, "machines", field="machine")
-        await machine_clients.ensure_known(self._runtime, machine_id)
+        await machine_clients.ensure_known(self._runtime, machine_id, viewer=principal())
 
         async def work(tx: Transaction) -> pb.Fault:
             return fault_to_wire(await fault_handlers.simulate(tx, simulated(request, at=tx.now)))

@@ -8,6 +8,7 @@ from ironloop.marketplace.v1 import machines_pb2, machines_pb2_grpc
 
 from services.kit import wire
 from services.kit.ids import name
+from services.kit.principals import Principal
 from services.kit.runtime import Runtime
 from services.kit.transaction import Transaction
 from services.maintenance import machine_store
@@ -19,17 +20,27 @@ PAGES_MAX = 100  # 20,000 machines of one party
 pb = machines_pb2
 
 
-async def ensure_known(runtime: Runtime, machine_id: UUID) -> None:
+async def ensure_known(
+    runtime: Runtime, machine_id: UUID, *, viewer: Principal | None = None
+) -> None:
     """Read a machine from marketplace where no copy is here yet.
+
+    Args:
+        viewer: Who asks: a copy that does not show them the machine may be older than a lease that
+            has just begun, so it is read anew too.
 
     Raises:
         PeerRefused: NOT_FOUND: marketplace does not know it either.
         PeerUnavailable: Marketplace does not answer.
     """
     async with runtime.database.read() as connection:
-        if await machine_store.find_machine(connection, machine_id) is not None:
-            return
-    await refresh(runtime, machine_id)
+        known = await (
+            machine_store.find_machine(connection, machine_id)
+            if viewer is None
+            else machine_store.find_machine_seen(connection, machine_id, viewer=viewer)
+        )
+    if known is None:
+        await refresh(runtime, machine_id)
 
 
 async def refresh(runtime: Runtime, machine_id: UUID) -> None:

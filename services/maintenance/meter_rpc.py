@@ -47,7 +47,7 @@ class MeterRpc(meters_pb2_grpc.MeterServiceServicer):
         """Take a reported reading."""
         machine_id = parse_name(request.machine, "machines", field="machine")
         figure = figure_of(request.hours, field="hours")
-        await machine_clients.ensure_known(self._runtime, machine_id)
+        await machine_clients.ensure_known(self._runtime, machine_id, viewer=principal())
 
         async def work(tx: Transaction) -> pb.MeterReading:
             reading = await meter_handlers.report(

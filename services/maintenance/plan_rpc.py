@@ -105,7 +105,7 @@ class PlanRpc(plans_pb2_grpc.PlanServiceServicer):
     ) -> pb.ServicePlan:
         """Open a machine's plan."""
         machine_id = parse_name(request.machine, "machines", field="machine")
-        await machine_clients.ensure_known(self._runtime, machine_id)
+        await machine_clients.ensure_known(self._runtime, machine_id, viewer=principal())
 
         async def work(tx: Transaction) -> pb.ServicePlan:
             plan = await plan_handlers.open_plan(

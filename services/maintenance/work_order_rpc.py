@@ -37,7 +37,7 @@ class WorkOrderRpc(work_orders_pb2_grpc.WorkOrderServiceServicer):
     ) -> pb.WorkOrder:
         """Draft a work order."""
         asked = request_of(request)
-        await machine_clients.ensure_known(self._runtime, asked.machine_id)
+        await machine_clients.ensure_known(self._runtime, asked.machine_id, viewer=principal())
         return await self._run(request, lambda tx: work_order_handlers.create_work_order(tx, asked))
 
     async def GetWorkOrder(self, request: pb.GetWorkOrderRequest, context: Any) -> pb.WorkOrder:

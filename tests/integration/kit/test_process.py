@@ -201,7 +201,8 @@ async def test_the_replay_command_releases_parked_events(child: Child) -> None:
             insert into parked_event
                 (consumer, topic, key, sequence, event_id, event_type, headers, payload, error)
             values ('probe', 'parties.party.v1', 'parties/1', 1, uuidv7(),
-                    'ironloop.parties.v1.PartyRegistered', '{}', $1, 'a defect since mended')
+                    'ironloop.parties.v1.PartyRegistered',
+                    '{"ce_time": "2026-01-05T01:00:00+00:00"}', $1, 'a defect since mended')
             """,
             parties_events_pb2.PartyRegistered(party="parties/1", sequence=1).SerializeToString(),
         )
