@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from ml.residual_value.contributions import AGE, EQUIPMENT, GROUPS, HOURS, MODEL, Contributor
 from ml.residual_value.features import MachineFacts
+from ml.residual_value.model import ResidualValueModel
 from services.valuation.appraisal import (
     CONTEXT,
     Basis,
@@ -78,12 +79,21 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Reasons:
-    """All reasons of a value: start × e^(sum of logs) is the value, before it is rounded."""
+    """All reasons of a value: start × e^(sum of logs) is the value, before it is rounded.
+
+    Attributes:
+        model: What priced it.
+        facts: The machine as the booster saw it.
+        log_level: What stands beside the booster's log price, before the factors.
+    """
 
     start: Decimal
     start_words: str
     reasons: tuple[Reason, ...]
     value_fen: int
+    model: ResidualValueModel
+    facts: MachineFacts
+    log_level: Decimal
 
 
 class Explainer:
@@ -121,6 +131,9 @@ class Explainer:
                     *_of_basis(basis, log_price[MEDIAN], of),
                 ),
                 _value(values_of(log_price, basis), of),
+                valuer.model,
+                basis.facts,
+                basis.amount_fen.ln() - basis.log_reference,
             )
 
     def contributions(self, facts: Sequence[MachineFacts]) -> list[Mapping[str, Decimal]]:
