@@ -27,6 +27,7 @@ PAUSE_S = 0.05
 DEADLINE_S = 2.0
 RETRY_S = 0.1
 BATCH_MAX = 12
+STREAM_BATCHES_MAX = 4
 KEPT_REQUESTS = 40  # of earlier rounds, sent again in later ones
 WALLETS = 12
 FUNDED_FEN = 100_000
@@ -96,6 +97,26 @@ class Client:
         self.journal.answered(rows, results)
         return True
 
+    async def stream(self, requests: Sequence[Request], *, replica: int) -> int:
+        """Post batches in one stream; return how many of them, from the first, were answered."""
+        for rows in requests:
+            self.journal.sending(rows)
+        call = self.stub(replica).StreamTransfers(
+            iter([pb.PostTransfersRequest(transfers=rows) for rows in requests]),
+            timeout=DEADLINE_S,
+        )
+        answered = 0
+        try:
+            async for answer in call:
+                self.journal.answered(requests[answered], answer.results)
+                answered += 1
+        except grpc.aio.AioRpcError as error:
+            if error.code() not in _OPEN:
+                self.journal.find(f"a stream was answered {describe(error)}")
+        for _ in requests[answered:]:
+            self.journal.unanswered()
+        return answered
+
 
 def describe(error: grpc.aio.AioRpcError) -> str:
     """Return a failed call's code and sentence."""
@@ -143,6 +164,7 @@ class Traffic:
         acts = {
             self._batch: 4,
             self._unary: 4,
+            self._stream: 2,
             self._chain: 3,
             self._hold: 3,
             self._resolve: 3,
@@ -161,6 +183,20 @@ class Traffic:
 
     async def _unary(self, rng: random.Random, stopping: asyncio.Event) -> None:
         await self._until_known((self._transfer(rng),), rng, stopping, is_unary=True)
+
+    async def _stream(self, rng: random.Random, stopping: asyncio.Event) -> None:
+        """Send batches in one stream; what a broken stream leaves open is asked for by itself."""
+        requests: list[Request] = [
+            tuple(self._transfer(rng) for _ in range(rng.randint(1, BATCH_MAX)))
+            for _ in range(rng.randint(2, STREAM_BATCHES_MAX))
+        ]
+        self._unknown += requests
+        answered = await self.client.stream(requests, replica=rng.randrange(2))
+        for request in requests:
+            self._unknown.remove(request)
+        self._done += requests[:answered]
+        for request in requests[answered:]:
+            await self._until_known(request, rng, stopping)
 
     async def _chain(self, rng: random.Random, stopping: asyncio.Event) -> None:
         """Post a chain between single transfers; one in three has a leg that must fail."""
