@@ -15,7 +15,7 @@ from ml.residual_value.training import (
     HALF_LIFE_YEARS,
     MEDIAN_MEMBERS,
     MEDIAN_ROUNDS,
-    TAIL_ROUNDS,
+    SCALE_ROUNDS,
 )
 
 GROUP_ROWS_MIN = 200  # a smaller group's coverage says too little for a gate
@@ -37,7 +37,7 @@ LIMITS = (
     "Equipment that is not stated is taken as the product group's most frequent.",
     "Six product groups only: " + ", ".join(PRODUCT_GROUPS) + " (backhoe loaders, motor graders, "
     "skid steer loaders, track excavators, track-type tractors, wheel loaders).",
-    "The conformal offsets were found with boosters that had not seen the last "
+    "The conformal multiples were found with boosters that had not seen the last "
     f"{CALIBRATION_MONTHS} months and are used with boosters trained on all sales. Coverage is "
     "measured that way too, yet is no guarantee where prices drift: see the last window.",
     "The levels of classes and the index are learned from all sales of a training side at once; "
@@ -68,7 +68,8 @@ def render_card(
         f"# Residual-value model {calibration.version}",
         SYNTHETIC_WARNING if calibration.synthetic else "",
         "Quantiles (5, 10, 50, 90, 95 %) of the logarithm of a construction machine's auction "
-        "price, by LightGBM: an L2 booster for the middle, pinball boosters for the tails, "
+        "price, by LightGBM: an L2 booster for the middle, a gamma booster for the scale of its "
+        "error, "
         "monotone in " + ", ".join(f"{name} ({sign:+d})" for name, sign in MONOTONE.items()) + ".",
         "## Data",
         _table(
@@ -85,12 +86,14 @@ def render_card(
         "" if calibration.synthetic else about.strip() or ABOUT_NOTHING,
         "## Recipe",
         f"{len(BOOSTER_FEATURES)} features; {len(MEDIAN_MEMBERS)} members of {MEDIAN_ROUNDS} "
-        f"trees, merged, for the middle, {TAIL_ROUNDS} trees for each tail, beside the middle. A "
+        f"trees, merged, for the middle; {SCALE_ROUNDS} trees for the scale, which knows whether "
+        "age, hours and use are known and not what they are, so that every quantile falls as the "
+        "middle does. A "
         f"sale's weight halves every {HALF_LIFE_YEARS:g} years. Effects of model and place, "
         "shrunken means of what the boosters leave of sales that they have not seen, are added "
         "to the output. Labels are log prices at the index of the window's last month (hedonic "
-        "regression, random-walk months). Conformal offsets by product group from "
-        f"{CALIBRATION_MONTHS} months "
+        "regression, random-walk months). A tail's conformal multiple of the scale by product "
+        f"group comes from {CALIBRATION_MONTHS} months "
         f"({calibration.calibration_rows:,} sales) that the boosters had not seen.",
         "Deterministic: "
         + ", ".join(f"{name}={value}" for name, value in DETERMINISTIC.items())

@@ -1,8 +1,9 @@
 """Split-conformal offsets: what a quantile must give way so that it holds on later sales.
 
-Conformalised quantile regression (Romano, Patterson, Candès 2019), each side by itself. Offsets
-are by product group and not by age band: an offset that jumps at the border of a band would make
-the value rise as a machine gets older.
+Each side by itself, on errors divided by their expected size where a model has such a scale (Lei
+and others 2018), else on quantile boosters (Romano, Patterson, Candès 2019). Offsets are by product
+group and not by age band: an offset that jumps at the border of a band would make the value rise as
+a machine gets older.
 """
 
 import math

@@ -92,7 +92,8 @@ FIRST_LAYOUT = (
 
 # Direction in which the price may move with a feature: it falls with age, hours and use, and rises
 # with the effects. Levels are learned out of fold and are not constrained: that cost 0.4 %.
-MONOTONE = {"age_years": -1, "hours_meter": -1, "usage_band": -1} | dict.fromkeys(EFFECTS, 1)
+WEAR = ("age_years", "hours_meter", "usage_band")
+MONOTONE = dict.fromkeys(WEAR, -1) | dict.fromkeys(EFFECTS, 1)
 MONOTONE_CONSTRAINTS = [MONOTONE.get(name, 0) for name in BOOSTER_FEATURES]
 
 # Facts whose drift is watched. Levels of variant and model are not: a training row's are learned

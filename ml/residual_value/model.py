@@ -21,7 +21,14 @@ import numpy as np
 
 from ml.residual_value.booster import Booster, Matrix
 from ml.residual_value.encodings import Encodings
-from ml.residual_value.features import EFFECTS, FIRST_LAYOUT, MachineFacts, vector
+from ml.residual_value.features import (
+    EFFECTS,
+    FEATURES,
+    FIRST_LAYOUT,
+    WEAR,
+    MachineFacts,
+    vector,
+)
 
 MANIFEST = "manifest.json"
 CALIBRATION = "calibration.json"
@@ -29,6 +36,7 @@ ENCODINGS = "encodings.json"
 CARD = "card.md"
 EVALUATION = "evaluation.json"
 MEDIAN = "median"
+SCALE = "scale"
 TAILS = {"q05": 0.05, "q10": 0.10, "q90": 0.90, "q95": 0.95}
 QUANTILES = ("q05", "q10", "q50", "q90", "q95")
 PACKED = ".gz"
@@ -48,12 +56,14 @@ class Calibration:
         window_start, window_end: First and last day of the sales.
         first_month, index: The log index by month, 0 at the last (see `hedonic`).
         median_offset: What the median booster's labels were centred by.
-        tail_offsets: The same for each tail booster.
-        tails_beside: What a tail booster's output is added to: the "median", or the "levels" in
-            models of the first layout.
+        tail_offsets: The same for each tail booster, where there are any.
+        tails_beside: How a tail is found: "scale" is a multiple of the error's scale from the
+            median. In older models each tail has a booster, whose output is added to the "median",
+            or in the first layout to the "levels".
         nowcast: Log prices beyond the index, by month after the window's last; the last one holds.
         nowcast_slope: The trend a month that they continue.
-        conformal: What each tail gives way, by quantile and product group ("": pooled).
+        conformal: What each tail gives way, by quantile and product group ("": pooled), in scales
+            where there are such.
         training_rows, calibration_rows: Sales that the boosters were trained on, and those of the
             last months that the conformal step used before.
         drift_bins: Edges and shares of the training rows' quarters by feature, to watch drift.
@@ -115,7 +125,9 @@ class ResidualValueModel:
             self.encodings = Encodings.from_json(encodings)
             self.features = tuple(self.encodings.layout)
             self._median = self._booster(MEDIAN)
-            self._tails = {name: self._booster(name) for name in TAILS}
+            self._scaled = self.calibration.tails_beside == SCALE
+            names = (SCALE,) if self._scaled else TAILS
+            self._tails = {name: self._booster(name) for name in names}
         except Exception as error:
             raise ModelRefused(f"{folder} is not a residual-value model: {error}") from error
         self.version = self.calibration.version
@@ -150,12 +162,11 @@ class ResidualValueModel:
 
     def log_quantiles(self, rows: Matrix, groups: Sequence[str]) -> Matrix:
         """Return log-price quantiles (columns of QUANTILES) for feature rows."""
+        seen = seen_by_boosters(rows, self.features)
+        beside = unworn(seen) if self._scaled else seen
         return assemble(
-            self._median.predict(seen_by_boosters(rows, self.features)),
-            {
-                name: booster.predict(seen_by_boosters(rows, self.features))
-                for name, booster in self._tails.items()
-            },
+            self._median.predict(seen),
+            {name: booster.predict(beside) for name, booster in self._tails.items()},
             rows,
             groups,
             self.calibration,
@@ -203,6 +214,18 @@ def seen_by_boosters(rows: Matrix, features: Sequence[str]) -> Matrix:
     return rows[:, : sum(feature not in EFFECTS for feature in features)]
 
 
+def unworn(seen: Matrix) -> Matrix:
+    """Return rows that say whether age, hours and use are known, and no longer what they are.
+
+    The scale of the error sees these: a scale that grew with age could lift the upper tail faster
+    than age lowers the median, and a value would rise as its machine gets older.
+    """
+    rows = seen.copy()
+    worn = [FEATURES.index(name) for name in WEAR]
+    rows[:, worn] *= 0.0  # NaN stays
+    return rows
+
+
 def assemble(
     median: Matrix,
     tails: Mapping[str, Matrix],
@@ -227,6 +250,10 @@ def assemble(
     for name, tau in TAILS.items():
         given = calibration.conformal[name]
         offsets = np.array([given.get(group, given[""]) for group in groups])
+        if calibration.tails_beside == SCALE:
+            away = np.maximum(offsets * tails[SCALE], 0.0)
+            columns[name] = middle + away if tau > 0.5 else middle - away
+            continue
         tail = tails[name] + calibration.tail_offsets[name] + base
         columns[name] = (
             np.maximum(tail + offsets, middle) if tau > 0.5 else np.minimum(tail - offsets, middle)
@@ -272,7 +299,7 @@ def check_manifest(folder: Path) -> str:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelRefused(f"{folder} has no readable {MANIFEST}") from error
     needed = {CALIBRATION, ENCODINGS, CARD, EVALUATION, f"{MEDIAN}.txt"}
-    needed |= {f"{name}.txt" for name in TAILS}
+    needed |= set() if f"{SCALE}.txt" in files else {f"{name}.txt" for name in TAILS}
     if missing := sorted(needed - set(files)):
         raise ModelRefused(f"the manifest of {folder} lacks {', '.join(missing)}")
     for name, expected in files.items():

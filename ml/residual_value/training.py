@@ -1,4 +1,4 @@
-"""Training: monotone median, monotone tails by pinball loss, and the conformal step.
+"""Training: monotone boosters of the median, a booster of its error's scale, the conformal step.
 
 The last months of the sales calibrate; the boosters see only what came before, without the
 machines that were sold again in the calibration months. Labels are log prices at the index of
@@ -43,12 +43,14 @@ from ml.residual_value.model import (
     ENCODINGS,
     MEDIAN,
     QUANTILES,
+    SCALE,
     TAILS,
     Calibration,
     assemble,
     canonical,
     nowcast_of,
     seen_by_boosters,
+    unworn,
     write_packed,
 )
 from ml.residual_value.nowcast import index_trend, nowcast
@@ -58,11 +60,12 @@ CALIBRATION_MONTHS = 4
 CALIBRATION_ROWS_MIN = 100  # fewer scores make no 5 % quantile worth the name
 HALF_LIFE_YEARS = 2.0  # of a sale's weight
 MEDIAN_ROUNDS = 160  # of each member
-FOLD_ROUNDS = 120
-LEAVES_MIN, LEAVES_MAX, FOLD_LEAVES_MAX = 15, 127, 63
+LEAVES_MIN, LEAVES_MAX = 15, 127
+FOLD_ROUNDS, FOLD_LEAVES_MAX = 120, 63
 ROWS_PER_LEAF = 100  # few sales grow small trees
 SILENT_SHARE = 0.3
-TAIL_ROUNDS = 200
+SCALE_ROUNDS = 250
+ERROR_MIN = 0.01  # added to an error's size, whose logarithm must exist
 
 # What makes the same data give the same bytes; one thread, so on any number of cores.
 DETERMINISTIC = {
@@ -72,15 +75,14 @@ DETERMINISTIC = {
     "seed": 7,
     "verbose": -1,
 }
-COMMON = DETERMINISTIC | {
+MEDIAN_PARAMETERS = DETERMINISTIC | {
+    "objective": "l2",
     "monotone_constraints": MONOTONE_CONSTRAINTS,
+    # "advanced" fits closer and lets a price rise with age and hours: see ADR 0411.
     "monotone_constraints_method": "basic",
     "feature_fraction": 0.5,
     "bagging_fraction": 0.8,
     "bagging_freq": 1,
-}
-MEDIAN_PARAMETERS = COMMON | {
-    "objective": "l2",
     "learning_rate": 0.065,
     "min_data_in_leaf": 10,
     "lambda_l2": 5,
@@ -90,12 +92,17 @@ MEDIAN_PARAMETERS = COMMON | {
 }
 # Two members that draw other rows and features: their mean is 0.3 % better than either.
 MEDIAN_MEMBERS: tuple[dict[str, Any], ...] = ({"seed": 7}, {"seed": 8})
-TAIL_PARAMETERS = COMMON | {
-    "learning_rate": 0.2,
-    "num_leaves": 15,
+SCALE_PARAMETERS = DETERMINISTIC | {
+    "objective": "gamma",
+    "feature_fraction": 0.5,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "learning_rate": 0.05,
+    "num_leaves": 31,
     "min_data_in_leaf": 60,
     "cat_smooth": 20,
-    "max_cat_threshold": 16,
+    "cat_l2": 10,
+    "max_cat_threshold": 32,
 }
 
 Vector = NDArray[np.float64]
@@ -130,6 +137,11 @@ class TrainedModel:
         """Return what the boosters see of sales."""
         return seen_by_boosters(matrix_of(sales.facts, self.encodings), FEATURES)
 
+    def scale(self, sales: Sales) -> Vector:
+        """Return how far sales are expected to lie from the median, in log price."""
+        scale: Vector = self.loaded(SCALE).predict(unworn(self.seen(sales)))
+        return scale
+
     def log_quantiles(self, sales: Sales) -> Vector:
         """Return log-price quantiles (columns of QUANTILES) at each sale's month.
 
@@ -137,10 +149,14 @@ class TrainedModel:
         """
         rows = matrix_of(sales.facts, self.encodings)
         seen = seen_by_boosters(rows, FEATURES)
-        outputs = {name: self.loaded(name).predict(seen) for name in self.boosters}
         groups = [facts.product_group for facts in sales.facts]
         quantiles = assemble(
-            outputs.pop(MEDIAN), outputs, rows, groups, self.calibration, features=FEATURES
+            self.loaded(MEDIAN).predict(seen),
+            {SCALE: self.scale(sales)},
+            rows,
+            groups,
+            self.calibration,
+            features=FEATURES,
         )
         return quantiles + index_at(sales.month, self.calibration)[:, None]
 
@@ -203,14 +219,11 @@ def fit(sales: Sales, hedonic: Hedonic, *, version: str, sales_sha256: str) -> T
         sales, rows, unexplained, encodings=encodings, weights=weights, folds=folds
     )
     seen = seen_by_boosters(rows, FEATURES)
-    boosters = {MEDIAN: _fit_median(seen, labels - offset, weights)}
-    tail_offsets = {}
-    for name, tau in TAILS.items():
-        # A start at the quantile itself: from far away a unit hessian never arrives.
-        tail_offsets[name] = float(np.quantile(left, tau))
-        parameters = TAIL_PARAMETERS | {"objective": pinball(tau)}
-        tail = _fit(parameters, seen, left - tail_offsets[name], rounds=TAIL_ROUNDS)
-        boosters[name] = lean_text(tail)
+    beside = unworn(seen)
+    # A machine without a class is an ordinary one, not like those of classes that are too rare.
+    beside[_silent(len(sales)), FEATURES.index("product_class")] = np.nan
+    scale = _fit(SCALE_PARAMETERS, beside, np.abs(left) + ERROR_MIN, rounds=SCALE_ROUNDS)
+    boosters = {MEDIAN: _fit_median(seen, labels - offset, weights), SCALE: lean_text(scale)}
     index = [round(float(value), 6) for value in hedonic.index]
     slope = index_trend(index)
     calibration = Calibration(
@@ -220,7 +233,7 @@ def fit(sales: Sales, hedonic: Hedonic, *, version: str, sales_sha256: str) -> T
         first_month=hedonic.first_month,
         index=index,
         median_offset=offset,
-        tail_offsets=tail_offsets,
+        tail_offsets={},
         conformal={name: {"": 0.0} for name in TAILS},
         drift_bins={name: training_bins(rows[:, FEATURES.index(name)]) for name in WATCHED},
         training_rows=len(sales),
@@ -229,7 +242,7 @@ def fit(sales: Sales, hedonic: Hedonic, *, version: str, sales_sha256: str) -> T
         | {name: installed(name) for name in ("lightgbm", "numpy", "polars")},
         sales_sha256=sales_sha256,
         synthetic=sales.synthetic,
-        tails_beside="median",
+        tails_beside=SCALE,
         nowcast=nowcast(slope),
         nowcast_slope=round(slope, 6),
     )
@@ -244,9 +257,9 @@ def recency(sales: Sales) -> Vector:
 
 
 def _silent(count: int) -> NDArray[np.bool_]:
-    """Return which sales do not say their usage band in training.
+    """Return which sales hide something in training: their usage band, to the scale their class.
 
-    In the data it is known wherever the hours are; whoever asks for a value seldom knows it.
+    In the data they are known nearly always; whoever asks for a value seldom knows them.
     """
     return np.random.default_rng(DETERMINISTIC["seed"]).random(count) < SILENT_SHARE
 
@@ -313,29 +326,18 @@ def _fit_median(rows: Vector, labels: Vector, weights: Vector) -> str:
 
 
 def conformal_offsets(model: TrainedModel, later: Sales) -> dict[str, dict[str, float]]:
-    """Return each tail's offset, by product group, such that the tail holds on later sales."""
-    quantiles = model.log_quantiles(later)
+    """Return how many scales each tail lies from the median, by product group.
+
+    They are such that the tail holds on later sales.
+    """
+    median = model.log_quantiles(later)[:, QUANTILES.index("q50")]
+    above = (later.log_price - median) / model.scale(later)
     groups = [facts.product_group for facts in later.facts]
     conformal = {}
     for name, tau in TAILS.items():
-        column = quantiles[:, QUANTILES.index(name)]
-        beyond = later.log_price - column if tau > 0.5 else column - later.log_price
-        offsets = group_offsets(beyond, groups, alpha=min(tau, 1 - tau))
+        offsets = group_offsets(above if tau > 0.5 else -above, groups, alpha=min(tau, 1 - tau))
         conformal[name] = {group: round(offset, 6) for group, offset in offsets.items()}
     return conformal
-
-
-def pinball(tau: float) -> Callable[[Vector, Any], tuple[Vector, Vector]]:
-    """Return the pinball loss of a quantile as LightGBM's objective: unit hessian.
-
-    LightGBM's own quantile objective refuses monotone constraints.
-    """
-
-    def gradient(predicted: Vector, dataset: Any) -> tuple[Vector, Vector]:
-        below = dataset.get_label() < predicted
-        return np.where(below, 1.0 - tau, -tau), np.ones_like(predicted)
-
-    return gradient
 
 
 def file_sha256(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -27,10 +28,25 @@ from ml.residual_value.model import ResidualValueModel
 from ml.residual_value.sales import read_sales
 
 MODELS = Path(ml.residual_value.__file__).parent / "models"
-FOLDER = MODELS / "us-auctions-2012.02-2"
-RETIRED = MODELS / "us-auctions-2012.02-1"
+FOLDER = MODELS / "us-auctions-2012.02-3"
+RETIRED = {
+    "us-auctions-2012.02-1": (
+        "10.106371661",
+        "10.253716476",
+        "10.627554218",
+        "10.946354985",
+        "11.021142559",
+    ),
+    "us-auctions-2012.02-2": (
+        "9.982743769",
+        "10.073510855",
+        "10.500537404",
+        "10.899036594",
+        "10.973292893",
+    ),
+}
 SALES = Path(__file__).resolve().parents[4] / "shared" / "data" / "bluebook" / "sales.parquet"
-FILE_BYTES_MAX = 1_500_000
+FILE_BYTES_MAX = 2_000_000
 PACKED_BYTES_MAX = 6 * 2**20
 
 
@@ -166,11 +182,10 @@ def test_the_files_are_small_and_every_level_rests_on_five_sales_or_more(
         assert file.stat().st_size < FILE_BYTES_MAX, file.name
     packed = [
         gzip.compress(file.read_bytes())
-        for folder in (FOLDER, RETIRED)
-        for file in folder.iterdir()
-        if file.suffix != ".gz"
+        for file in MODELS.rglob("*")
+        if file.is_file() and file.suffix != ".gz"
     ]
-    already = [file.stat().st_size for file in FOLDER.glob("*.gz")]
+    already = [file.stat().st_size for file in MODELS.rglob("*.gz")]
     assert sum(map(len, packed)) + sum(already) < PACKED_BYTES_MAX
     assert all(known.sales >= 10 for known in model.encodings.catalogue.values())
 
@@ -210,10 +225,22 @@ def test_evaluating_the_shipped_model_on_the_shared_sales() -> None:
     assert max(report["psi"].values()) < 0.02
 
 
-def test_a_model_of_the_first_layout_predicts_as_it_did() -> None:
+@pytest.mark.parametrize("version", sorted(RETIRED))
+def test_an_older_model_predicts_as_it_did(version: str) -> None:
     facts = MachineFacts(on=date(2012, 2, 1), product_group="TEX", build_year=2005)
-    expected = ("10.106371661", "10.253716476", "10.627554218", "10.946354985", "11.021142559")
-    assert ResidualValueModel(RETIRED).predict(facts).log_price == tuple(map(Decimal, expected))
+    expected = tuple(map(Decimal, RETIRED[version]))
+    assert ResidualValueModel(MODELS / version).predict(facts).log_price == expected
+
+
+def test_unknown_age_or_hours_widen_the_interval(model: ResidualValueModel) -> None:
+    for group in PRODUCT_GROUPS:
+        known = MachineFacts(
+            on=date(2012, 2, 1), product_group=group, build_year=2004, hours_meter=5_000
+        )
+        prices = model.predict(known).log_price
+        width = prices[-1] - prices[0]
+        prices = model.predict(replace(known, build_year=None)).log_price
+        assert prices[-1] - prices[0] > width, group
 
 
 def test_no_valuation_is_made_at_the_nowcast(model: ResidualValueModel) -> None:

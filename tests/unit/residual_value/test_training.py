@@ -200,10 +200,10 @@ def test_a_command_on_a_missing_file_says_what_is_wrong(
 def test_a_changed_booster_is_refused_with_its_name(folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "changed"
     shutil.copytree(folder, copy)
-    booster = copy / "q05.txt.gz"
+    booster = copy / "scale.txt.gz"
     text = gzip.decompress(booster.read_bytes()).replace(b"tree", b"Tree", 1)
     booster.write_bytes(gzip.compress(text))
-    with pytest.raises(ModelRefused, match=r"q05\.txt was changed"):
+    with pytest.raises(ModelRefused, match=r"scale\.txt was changed"):
         ResidualValueModel(copy)
 
 
@@ -221,9 +221,9 @@ def test_a_missing_file_and_a_missing_manifest_are_refused(folder: Path, tmp_pat
 def test_a_booster_that_cannot_be_unpacked_is_refused(folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "torn"
     shutil.copytree(folder, copy)
-    booster = copy / "q95.txt.gz"
+    booster = copy / "scale.txt.gz"
     booster.write_bytes(booster.read_bytes()[:-20])
-    with pytest.raises(ModelRefused, match=r"q95\.txt cannot be unpacked"):
+    with pytest.raises(ModelRefused, match=r"scale\.txt cannot be unpacked"):
         ResidualValueModel(copy)
 
 
