@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from types import MappingProxyType
+from uuid import UUID
 
 from services.finance.draw_model import CollateralState, Draw, DrawState
 from services.finance.facility_model import Facility
@@ -12,6 +14,7 @@ from services.finmath.money import share_of
 from services.kit.amounts import yuan
 
 DOWN_CUSTODIES = frozenset({"IN_SHOP"})
+NOTHING_AGREED: Mapping[UUID, frozenset[str]] = MappingProxyType({})
 DOWN_LIFECYCLES = frozenset({"IN_REMAN", "SCRAPPED"})
 
 
@@ -25,6 +28,7 @@ class Ineligible(StrEnum):
     CONCENTRATION = "CONCENTRATION"
     TITLE = "TITLE"
     DEFAULT = "DEFAULT"
+    SENIOR = "SENIOR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,19 +109,23 @@ def make_base(
     *,
     terms: Terms,
     as_of: date,
+    agreed: Mapping[UUID, frozenset[str]] = NOTHING_AGREED,
 ) -> BorrowingBase:
     """Return the borrowing base of a facility's outstanding draws, in their order.
 
     Args:
         conditions: Of each draw's machine.
+        agreed: The liens beside its own that a draw's lender agreed to, before or behind it.
     """
     allowed_fen = share_of(facility.limit_fen, terms[Parameter.DEBTOR_CONCENTRATION_MAX])
     used_fen: dict[str, int] = {}
     lines = []
     for draw in draws:
         condition = conditions[draw.machine]
-        found = dict(_findings(draw, condition, terms))
-        eligible_fen = 0 if found else draw.collateral_fen
+        found = dict(_findings(draw, condition, terms, agreed.get(draw.id, frozenset())))
+        eligible_fen = 0 if found else max(0, draw.collateral_fen - draw.senior_fen)
+        if draw.senior_fen:
+            found[Ineligible.SENIOR] = f"{yuan(draw.senior_fen)} CNY of other draws rank first"
         if condition.custodian not in ("", draw.borrower):
             before_fen = used_fen.get(condition.custodian, 0)
             fitting_fen = max(0, min(eligible_fen, allowed_fen - before_fen))
@@ -146,7 +154,9 @@ def make_base(
     return BorrowingBase(facility.name, as_of, tuple(lines), base_fen, terms.version)
 
 
-def _findings(draw: Draw, condition: Condition, terms: Terms) -> Iterator[tuple[Ineligible, str]]:
+def _findings(
+    draw: Draw, condition: Condition, terms: Terms, agreed: frozenset[str]
+) -> Iterator[tuple[Ineligible, str]]:
     """Return why a machine does not count at all, each with its figures."""
     if draw.state is DrawState.DEFAULTED:
         yield Ineligible.DEFAULT, "the draw is in default"
@@ -154,7 +164,7 @@ def _findings(draw: Draw, condition: Condition, terms: Terms) -> Iterator[tuple[
         yield Ineligible.DEFAULT, f"in enforcement: {draw.shortfall_cause}"
     if condition.title_holder != draw.borrower:
         yield Ineligible.TITLE, f"the title is held by {condition.title_holder}"
-    others = [lien for lien in condition.liens if lien != draw.lien]
+    others = [lien for lien in condition.liens if lien != draw.lien and lien not in agreed]
     if others:
         yield Ineligible.LIEN, f"bound by {', '.join(others)} too"
     if condition.open_stop_faults:

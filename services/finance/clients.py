@@ -44,6 +44,21 @@ class PostedTransfer:
                 raise TransferMismatch(transfer_id, field=field, found=found, expected=expected)
 
 
+@dataclass(frozen=True, slots=True)
+class RegisteredLien:
+    """A lien with what its rank follows from.
+
+    Attributes:
+        first: Whether it ranks first as purchase money in time.
+        place: Its rank when it was registered, which tells apart what was registered at once.
+    """
+
+    name: str
+    first: bool
+    time: datetime
+    place: int
+
+
 async def require_party(runtime: Runtime, party: str) -> None:
     """Check that a legal entity is registered.
 
@@ -85,8 +100,8 @@ async def lien_priorities(runtime: Runtime, machine: str) -> dict[str, int]:
 
 async def register_lien(
     runtime: Runtime, draw: Draw, *, request_id: str, purchase_money: bool, actor: str
-) -> str:
-    """Register the funder's lien for a draw and return its name."""
+) -> RegisteredLien:
+    """Register the funder's lien for a draw and return it."""
     stub = runtime.peers.stub("marketplace", machines_pb2_grpc.MachineServiceStub)
     lien = await runtime.peers.call(
         stub.RegisterLien,
@@ -101,7 +116,12 @@ async def register_lien(
         ),
         on_behalf_of=actor,
     )
-    return lien.name
+    return RegisteredLien(
+        name=lien.name,
+        first=lien.has_super_priority,
+        time=wire.to_instant(lien.register_time, field="register_time"),
+        place=lien.priority,
+    )
 
 
 async def release_lien(runtime: Runtime, saga: Saga, lien: str) -> None:

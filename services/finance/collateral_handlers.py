@@ -1,12 +1,12 @@
 """Draws against their collateral: assessed, short, cured, enforced; one transaction a command."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 from services.finance import cover_store, draw_events, draw_store, shortfall_store
-from services.finance.cover_model import cover_of
+from services.finance.cover_model import Senior, cover_of
 from services.finance.draw_model import (
     CURE_BUSINESS_DAYS,
     CollateralState,
@@ -18,8 +18,10 @@ from services.finance.draw_model import (
 )
 from services.finance.lifecycle import COLLATERAL
 from services.finance.shortfall_model import Shortfall, ShortfallState
+from services.finance.subordination_model import ahead_of, is_ahead, senior_fen
 from services.kit.calendar import CHINA
 from services.kit.clock import start_of
+from services.kit.connection import Connection
 from services.kit.ids import new_id
 from services.kit.timers import Timer
 from services.kit.transaction import Transaction
@@ -32,24 +34,62 @@ NOT_CURED = f"not cured within {CURE_BUSINESS_DAYS} business days"
 async def assess(tx: Transaction, draw: Draw, lines: Sequence[Instalment], *, cause: str) -> Draw:
     """Hold a draw's balance to its collateral; tell of a shortfall, or of its cure.
 
+    The draws whose liens rank behind it are held to what it leaves them.
+
     Args:
         cause: What happened, as a shortfall that comes of it tells.
     """
-    if draw.state is DrawState.DEFAULTED:
-        return draw
-    if draw.state is not DrawState.ACTIVE:
-        await tx.cancel_timers(draw.name, kind=REVALUE)
+    others = [
+        other
+        for other in await draw_store.list_live_draws(tx.connection, draw.machine)
+        if other.id != draw.id
+    ]
+    assessed = await _assess(tx, draw, lines, others, cause=cause)
+    for other in others:
+        if other.state is DrawState.ACTIVE and is_ahead(draw, of=other):
+            behind = await draw_store.lock_draw(tx.connection, other.id)
+            rest = [one for one in others if one.id != behind.id]
+            schedule = await draw_store.list_instalments(tx.connection, behind.id)
+            said = f"{cause} of {draw.name}, which ranks first"
+            await _assess(tx, behind, schedule, [*rest, assessed], cause=said)
+    return assessed
+
+
+async def seniors_of(connection: Connection, draw: Draw, others: Iterable[Draw]) -> list[Senior]:
+    """Return those of other draws on its machine that rank before a draw, with their schedules."""
+    ahead = ahead_of(draw, others)
+    if not ahead:
+        return []
+    lines = await draw_store.list_instalments_of(connection, [other.id for other in ahead])
+    return [Senior(other, lines.get(other.id, [])) for other in ahead]
+
+
+async def _assess(
+    tx: Transaction,
+    former: Draw,
+    lines: Sequence[Instalment],
+    others: Iterable[Draw],
+    *,
+    cause: str,
+) -> Draw:
+    """Hold one draw's balance, after what ranks before it, to its collateral."""
+    if former.state is DrawState.DEFAULTED:
+        return former
+    if former.state is not DrawState.ACTIVE:
+        await tx.cancel_timers(former.name, kind=REVALUE)
+    seniors = await seniors_of(tx.connection, former, others)
+    draw = replace(former, senior_fen=senior_fen(former, (senior.draw for senior in seniors)))
     curve = await cover_store.find_curve(tx.connection, draw.id)
     month = None
     if curve is not None and draw.state is DrawState.ACTIVE:
-        month = cover_of(draw, lines, curve).forced.breach_month
+        month = cover_of(draw, lines, curve, seniors=seniors).forced.breach_month
     finding = collateral_finding(
         draw.loan_to_value, watch_line=draw.watch_line, cap=draw.maintenance_cap
     )
     step = COLLATERAL.next(draw.collateral_state, finding, subject=draw.name)
     if step.target is draw.collateral_state:
-        if month == draw.breach_month:
-            return draw
+        if (month, draw.senior_fen) == (former.breach_month, former.senior_fen):
+            return former
         return await draw_store.update_draw(
             tx.connection, replace(draw, breach_month=month), at=tx.now
         )

@@ -11,6 +11,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from services.finance.draw_model import RATIO_PLACES, Draw, Instalment
+from services.finance.subordination_model import capped_fen, principal_fen
 from services.finmath.cover import Cover, through_life_cover
 from services.finmath.dates import add_months
 from services.finmath.money import ratio, share_of
@@ -35,8 +36,20 @@ class ValueCurve:
 
 
 @dataclass(frozen=True, slots=True)
+class Senior:
+    """A draw whose lien ranks before another's, with its schedule."""
+
+    draw: Draw
+    lines: Sequence[Instalment]
+
+
+@dataclass(frozen=True, slots=True)
 class CoverPoint:
-    """One month; amounts in fen, ratios at four decimals."""
+    """One month; amounts in fen, ratios at four decimals.
+
+    Attributes:
+        balance_fen: With what ranks before the draw then.
+    """
 
     month: int
     on: date
@@ -70,10 +83,20 @@ def months_to(as_of: date, maturity_on: date) -> int:
     return min(max(months, 0), CURVE_MONTHS_MAX)
 
 
-def cover_of(draw: Draw, lines: Sequence[Instalment], curve: ValueCurve) -> TermCover:
-    """Return the cover of an outstanding draw along a curve."""
+def cover_of(
+    draw: Draw,
+    lines: Sequence[Instalment],
+    curve: ValueCurve,
+    *,
+    seniors: Sequence[Senior] = (),
+) -> TermCover:
+    """Return the cover of an outstanding draw along a curve.
+
+    Args:
+        seniors: The draws whose liens rank before its own.
+    """
     points = tuple(
-        _point(draw, lines, curve, month)
+        _point(draw, lines, curve, month, seniors)
         for month in range(min(len(curve.flv_q10_fen), len(curve.olv_q10_fen)))
     )
     forced = through_life_cover(
@@ -86,11 +109,19 @@ def cover_of(draw: Draw, lines: Sequence[Instalment], curve: ValueCurve) -> Term
     return TermCover(curve, forced, cap_month, points)
 
 
-def _point(draw: Draw, lines: Sequence[Instalment], curve: ValueCurve, month: int) -> CoverPoint:
+def _point(
+    draw: Draw,
+    lines: Sequence[Instalment],
+    curve: ValueCurve,
+    month: int,
+    seniors: Sequence[Senior],
+) -> CoverPoint:
     on = add_months(curve.as_of, month)
-    coming = [line for line in lines if not month or line.contract_on > on]
-    owed_fen = sum(line.unpaid_principal_fen for line in coming)
-    balance_fen = max(0, owed_fen - draw.top_up_fen)
+    until = on if month else None
+    ahead_fen = sum(
+        capped_fen(draw, senior.draw, principal_fen(senior.lines, until)) for senior in seniors
+    )
+    balance_fen = ahead_fen + max(0, principal_fen(lines, until) - draw.top_up_fen)
     collateral_fen = share_of(curve.olv_q10_fen[month], 1 - draw.haircut)
     flv_fen = curve.flv_q10_fen[month]
     return CoverPoint(

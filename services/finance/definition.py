@@ -18,6 +18,7 @@ from services.finance import (
     factoring_handlers,
     offer_handlers,
     revaluation_handlers,
+    subordination_handlers,
     watch_consumers,
 )
 from services.finance.disposal_saga import DISPOSAL_CLAIM
@@ -69,6 +70,9 @@ DEFINITION = ServiceDefinition(
         finance_events_pb2.CollateralShortfall,
         finance_events_pb2.CollateralCured,
         finance_events_pb2.CollateralEnforced,
+        finance_events_pb2.SubordinationGiven,
+        finance_events_pb2.SubordinationUsed,
+        finance_events_pb2.SubordinationEnded,
         finance_events_pb2.ReceivableConfirmed,
         finance_events_pb2.ReceivableAssigned,
         finance_events_pb2.ReceivableFunded,
@@ -90,6 +94,7 @@ DEFINITION = ServiceDefinition(
     ),
     timers={
         offer_handlers.EXPIRY: offer_handlers.expire_offer,
+        subordination_handlers.EXPIRY: subordination_handlers.expire,
         draw_handlers.AGEING: draw_handlers.age_by_timer,
         collateral_handlers.CURE: collateral_handlers.enforce_by_timer,
         collateral_handlers.REVALUE: revaluation_handlers.order_by_timer,

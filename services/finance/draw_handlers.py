@@ -12,8 +12,10 @@ from services.finance import (
     offer_handlers,
     offer_store,
     policy_store,
+    subordination_handlers,
+    subordination_store,
 )
-from services.finance.clients import registration_number
+from services.finance.clients import RegisteredLien, registration_number
 from services.finance.collateral_handlers import REVALUE
 from services.finance.draw_model import (
     CollateralState,
@@ -50,7 +52,8 @@ async def begin_draw(tx: Transaction, offer_id: UUID, *, borrower: str) -> tuple
     Raises:
         NotFound: The borrower has no such offer.
         TransitionRefused: It is not ACCEPTED.
-        DrawExists, OfferExpired, ShortfallBlocksDraws, FacilityNotActive, HeadroomExceeded.
+        DrawExists, OfferExpired, ShortfallBlocksDraws, FacilityNotActive, HeadroomExceeded,
+        SubordinationNotGiven, SubordinationBusy.
     """
     offer = await offer_store.lock_offer_of(
         tx.connection, offer_id, party=borrower, borrower_only=True
@@ -65,6 +68,8 @@ async def begin_draw(tx: Transaction, offer_id: UUID, *, borrower: str) -> tuple
     draw = await _new_draw(tx, offer)
     if not await draw_store.insert_draw(tx.connection, draw):
         raise DrawExists(offer.name)
+    if draw.subordination_id is not None:
+        await subordination_handlers.take(tx, draw.subordination_id, draw_id=draw.id)
     await offer_store.update_offer(tx.connection, replace(offer, draw_id=draw.id), at=tx.now)
     facility = await facility_store.lock_facility(tx.connection, offer.facility_id)
     if await draw_store.has_shortfall(tx.connection, facility.id):
@@ -74,10 +79,17 @@ async def begin_draw(tx: Transaction, offer_id: UUID, *, borrower: str) -> tuple
     return draw, offer.wish.purchase_money
 
 
-async def note_lien(tx: Transaction, draw_id: UUID, *, lien: str) -> None:
-    """Keep the lien that was registered for a draw."""
+async def note_lien(tx: Transaction, draw_id: UUID, lien: RegisteredLien) -> None:
+    """Keep the lien that was registered for a draw, and how it ranks."""
     draw = await draw_store.lock_draw(tx.connection, draw_id)
-    await draw_store.update_draw(tx.connection, replace(draw, lien=lien), at=tx.now)
+    ranked = replace(
+        draw,
+        lien=lien.name,
+        lien_first=lien.first,
+        lien_time=lien.time,
+        lien_place=lien.place,
+    )
+    await draw_store.update_draw(tx.connection, ranked, at=tx.now)
 
 
 async def pay_out(tx: Transaction, draw_id: UUID, *, transfer_id: UUID) -> Draw:
@@ -107,6 +119,8 @@ async def pay_out(tx: Transaction, draw_id: UUID, *, transfer_id: UUID) -> Draw:
         at=tx.now,
     )
     await draw_store.write_instalments(tx.connection, draw.id, lines)
+    if draw.subordination_id is not None:
+        await subordination_handlers.use(tx, draw.subordination_id)
     await offer_handlers.mark_drawn(tx, draw.offer_id, draw=draw.name, lien=draw.lien)
     facility = await facility_store.lock_facility(tx.connection, draw.facility_id)
     await facility_store.update_facility(
@@ -129,6 +143,8 @@ async def cancel_draw(tx: Transaction, draw_id: UUID) -> None:
     await draw_store.update_draw(
         tx.connection, replace(draw, state=step.target, outstanding_fen=0), at=tx.now
     )
+    if draw.subordination_id is not None:
+        await subordination_handlers.give_up(tx, draw.subordination_id)
     offer = await offer_store.lock_offer(tx.connection, draw.offer_id)
     await offer_store.update_offer(tx.connection, replace(offer, draw_id=None), at=tx.now)
     if offer.expire_at is not None:
@@ -176,6 +192,11 @@ async def _new_draw(tx: Transaction, offer: Offer) -> Draw:
     facility = await facility_store.get_facility(tx.connection, offer.facility_id)
     policy = await policy_store.get_policy_version(tx.connection, offer.decision.policy_version)
     terms = policy.terms(facility.overrides)
+    consent = None
+    if offer.wish.subordination_id is not None:
+        consent = await subordination_store.get_subordination(
+            tx.connection, offer.wish.subordination_id
+        )
     draw_id = new_id()
     return Draw(
         id=draw_id,
@@ -215,4 +236,7 @@ async def _new_draw(tx: Transaction, offer: Offer) -> Draw:
         create_time=tx.now,
         update_time=tx.now,
         hours_per_year=offer.wish.hours_per_year,
+        subordination_id=offer.wish.subordination_id,
+        senior_draw_id=None if consent is None else consent.senior_draw_id,
+        senior_cap_fen=None if consent is None else consent.senior_cap_fen,
     )

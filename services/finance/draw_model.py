@@ -71,6 +71,10 @@ class Draw:
         shortfall_cause: Why it is, or was last, in shortfall or enforcement.
         top_up_fen: Cash that is held for the funder beside the machine.
         secured: Whether the machine still secures it; not after its disposal or its last fen.
+        subordination_id: The consent under which it stands behind another lender; None: none.
+        senior_draw_id, senior_cap_fen: The draw that it agreed to stand behind, and for how much.
+        senior_fen: Principal of other draws whose liens rank before its own.
+        lien_first, lien_time, lien_place: What the rank of its lien follows from.
     """
 
     id: UUID
@@ -118,6 +122,13 @@ class Draw:
     shortfall_cause: str = ""
     enforced_by: EnforcedBy = EnforcedBy.NOBODY
     top_up_fen: int = 0
+    subordination_id: UUID | None = None
+    senior_draw_id: UUID | None = None
+    senior_cap_fen: int | None = None
+    senior_fen: int = 0
+    lien_first: bool = False
+    lien_time: datetime | None = None
+    lien_place: int = 0
 
     @property
     def name(self) -> str:
@@ -126,8 +137,8 @@ class Draw:
 
     @property
     def loan_to_value(self) -> Decimal:
-        """What is lent beyond the top-up over collateral, at four decimals."""
-        return ltv_of(self.exposure_fen, self.collateral_fen)
+        """What ranks first and what is lent beyond the top-up, over collateral; four decimals."""
+        return ltv_of(self.senior_fen + self.exposure_fen, self.collateral_fen)
 
     @property
     def exposure_fen(self) -> int:
@@ -136,9 +147,27 @@ class Draw:
 
     @property
     def paydown_fen(self) -> int:
-        """What must be paid, or topped up, to bring its LTV back to the maintenance cap."""
+        """What must be paid, or topped up, to bring its LTV back to the maintenance cap.
+
+        All that is lent on it, where what ranks first alone exceeds the cap.
+        """
         carried_fen = int(self.collateral_fen * self.maintenance_cap)
-        return max(0, self.exposure_fen - carried_fen)
+        return max(0, self.exposure_fen - max(0, carried_fen - self.senior_fen))
+
+    @property
+    def binds(self) -> bool:
+        """Whether its lien binds the machine for money that is outstanding."""
+        is_owed = self.state is DrawState.ACTIVE or (
+            self.state is DrawState.DEFAULTED and self.secured
+        )
+        return is_owed and self.lien != ""
+
+    @property
+    def lien_rank(self) -> tuple[bool, datetime, int, str] | None:
+        """Return what its lien ranks by, the lowest first; None before it is registered."""
+        if self.lien_time is None:
+            return None
+        return not self.lien_first, self.lien_time, self.lien_place, self.lien
 
     def require_outstanding(self) -> None:
         """Check that it is paid out and not paid back, in default or not.

@@ -3,13 +3,23 @@
 Where the payment is refused the lien is released again.
 """
 
+from datetime import datetime
 from uuid import UUID
 
 from google.protobuf.message import Message
 
-from services.finance import clients, draw_handlers, draw_store, messages, valuation_clients
-from services.finance.errors import LienFound, TitleMoved, ValuationNotIssued
+from services.finance import (
+    clients,
+    draw_handlers,
+    draw_store,
+    messages,
+    subordination_handlers,
+    valuation_clients,
+)
+from services.finance.clients import RegisteredLien
+from services.finance.errors import TitleMoved, ValuationNotIssued
 from services.finance.money_legs import payout_leg, posting_id
+from services.finance.offer_handlers import check_liens
 from services.kit.errors import DomainError
 from services.kit.postings import open_wallets, post
 from services.kit.runtime import Runtime
@@ -37,6 +47,7 @@ async def begin(tx: Transaction, offer_id: UUID, *, borrower: str) -> Saga:
             "borrower": draw.borrower,
             "valuation": draw.valuation,
             "purchase_money": purchase_money,
+            "senior_lien": await subordination_handlers.senior_lien(tx, draw.subordination_id),
         },
     )
 
@@ -45,8 +56,7 @@ async def _search(runtime: Runtime, saga: Saga) -> Facts:
     facts = await clients.get_machine(runtime, saga.facts["machine"], actor=saga.actor)
     if facts.title_holder != saga.facts["borrower"]:
         raise TitleMoved(facts.machine)
-    if facts.liens:
-        raise LienFound(facts.machine, facts.liens[0])
+    check_liens(facts.machine, facts.liens, agreed=saga.facts.get("senior_lien", ""))
     valuation = saga.facts["valuation"]
     state = await valuation_clients.valuation_state(runtime, valuation, actor=saga.actor)
     if state not in RELIABLE:
@@ -64,11 +74,21 @@ async def _register(runtime: Runtime, saga: Saga) -> Facts:
         purchase_money=saga.facts["purchase_money"],
         actor=saga.actor,
     )
-    return {"lien": lien}
+    return {
+        "lien": lien.name,
+        "rank": {"first": lien.first, "time": lien.time.isoformat(), "place": lien.place},
+    }
 
 
 async def _note_lien(tx: Transaction, saga: Saga) -> None:
-    await draw_handlers.note_lien(tx, _draw_id(saga), lien=saga.facts["lien"])
+    rank = saga.facts["rank"]
+    lien = RegisteredLien(
+        name=saga.facts["lien"],
+        first=rank["first"],
+        time=datetime.fromisoformat(rank["time"]),
+        place=rank["place"],
+    )
+    await draw_handlers.note_lien(tx, _draw_id(saga), lien)
 
 
 async def _release(runtime: Runtime, saga: Saga) -> None:

@@ -22,9 +22,9 @@ async def insert_draw(connection: Connection, draw: Draw) -> bool:
              balloon_fen, nominal_rate, day_count, term_months, outstanding_fen, policy_version,
              valuation, haircut, collateral_fen, olv_median_fen, watch_line, maintenance_cap,
              penalty_daily_rate, penalty_cap, collateral_state, registry_no, hours_per_year,
-             create_time, update_time)
+             subordination_id, senior_draw_id, senior_cap_fen, create_time, update_time)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-                $19, $20, $21, $22, $23, $24, $25, $26, $26)
+                $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $29)
         on conflict (offer_id) where state <> 'CANCELLED' do nothing returning true
         """,
         draw.id,
@@ -52,6 +52,9 @@ async def insert_draw(connection: Connection, draw: Draw) -> bool:
         draw.collateral_state,
         draw.registry_no,
         draw.hours_per_year,
+        draw.subordination_id,
+        draw.senior_draw_id,
+        draw.senior_cap_fen,
         draw.create_time,
     )
     return bool(written)
@@ -185,8 +188,9 @@ async def update_draw(connection: Connection, draw: Draw, *, at: datetime, event
             collateral_state = $11, cure_by = $12, overdue_bucket = $13, calendar_version = $14,
             held_by = $15, secured = $16, equipment_class = $17, valued_hours = $18,
             valued_compliance = $19, breach_month = $20, shortfall_cause = $21, enforced_by = $22,
-            top_up_fen = $23, version = version + 1, event_sequence = event_sequence + $24,
-            update_time = $25
+            top_up_fen = $23, senior_fen = $24, lien_first = $25, lien_time = $26,
+            lien_place = $27, version = version + 1, event_sequence = event_sequence + $28,
+            update_time = $29
         where id = $1 returning *
         """,
         draw.id,
@@ -212,6 +216,10 @@ async def update_draw(connection: Connection, draw: Draw, *, at: datetime, event
         draw.shortfall_cause,
         draw.enforced_by,
         draw.top_up_fen,
+        draw.senior_fen,
+        draw.lien_first,
+        draw.lien_time,
+        draw.lien_place,
         events,
         at,
     )

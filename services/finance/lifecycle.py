@@ -6,6 +6,7 @@ from services.finance.draw_model import CollateralState, DrawState
 from services.finance.facility_model import FacilityState
 from services.finance.offer_model import OfferState
 from services.finance.receivable_model import FactoringState, ReceivableState
+from services.finance.subordination_model import SubordinationState
 from services.kit.lifecycle import Lifecycle, Transition
 
 FACILITY = Lifecycle(
@@ -142,6 +143,33 @@ DRAW = Lifecycle(
             DrawState.REPAID,
             event=finance_events_pb2.DrawPaid,
             guard="the last fen is paid",
+        ),
+    ],
+)
+
+SUBORDINATION = Lifecycle(
+    "subordination",
+    [
+        Transition(
+            SubordinationState.GIVEN,
+            "use",
+            SubordinationState.USED,
+            event=finance_events_pb2.SubordinationUsed,
+            guard="the junior draw is paid out",
+        ),
+        Transition(
+            SubordinationState.GIVEN,
+            "expire",
+            SubordinationState.EXPIRED,
+            event=finance_events_pb2.SubordinationEnded,
+            guard="its time has passed and no junior draw is under way",
+        ),
+        Transition(
+            SubordinationState.GIVEN,
+            "revoke",
+            SubordinationState.REVOKED,
+            event=finance_events_pb2.SubordinationEnded,
+            guard="no junior draw is under way",
         ),
     ],
 )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from math import ceil
 
 from services.finance.draw_model import (
     Draw,
@@ -46,7 +47,12 @@ def expect_loss(
     """Return the expected loss of an outstanding draw as of a day, not discounted."""
     days = days_past_due(lines, today)
     stage = STAGE_IN_DEFAULT if draw.state is DrawState.DEFAULTED else stage_of(days)
-    collateral_fen = draw.olv_median_fen if draw.secured else 0
+    collateral_fen = 0
+    if draw.secured:
+        # What ranks first takes its full amount of what is left after the haircut.
+        left = 1 - terms[Parameter.LOSS_HAIRCUT]
+        taken_fen = ceil(draw.senior_fen / left) if left else draw.olv_median_fen
+        collateral_fen = max(0, draw.olv_median_fen - taken_fen)
     loss = secured_lgd(
         draw.outstanding_fen,
         collateral_fen,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
+from uuid import UUID
 
 from ironloop.common.v1 import common_pb2
 from ironloop.finance.v1 import finance_pb2
@@ -95,6 +96,7 @@ def offer(shown: Offer) -> finance_pb2.Offer:
         balloon=wire.money(wish.balloon_fen),
         hours_per_year=wish.hours_per_year,
         purchase_money=wish.purchase_money,
+        subordination=_subordination(wish.subordination_id),
         nominal_rate=wire.decimal(shown.nominal_rate),
         draw="" if shown.draw_id is None else name("draws", shown.draw_id),
         create_time=wire.instant(shown.create_time),
@@ -149,6 +151,8 @@ def draw(
         update_time=wire.instant(shown.update_time),
         shortfall_cause=shown.shortfall_cause,
         top_up=wire.money(shown.top_up_fen),
+        subordination=_subordination(shown.subordination_id),
+        senior=wire.money(shown.senior_fen),
     )
     for field, day in (
         (message.start_date, shown.start_on),
@@ -162,6 +166,10 @@ def draw(
     if claim is not None and claim.total_fen:
         message.claim.CopyFrom(_claim(claim))
     return message
+
+
+def _subordination(subordination_id: UUID | None) -> str:
+    return "" if subordination_id is None else name("subordinations", subordination_id)
 
 
 def _claim(shown: Claim) -> finance_pb2.DisposalClaim:
@@ -266,6 +274,7 @@ def _add_decision(message: finance_pb2.Offer, shown: Offer) -> None:
     if decision is None:
         return
     message.policy_version = decision.policy_version
+    message.senior.CopyFrom(wire.money(decision.senior_fen))
     message.bound = wire.enum_number(finance_pb2.OfferBound, decision.bound, prefix="OFFER_BOUND_")
     message.amount.CopyFrom(wire.money(decision.amount_fen))
     message.haircut.CopyFrom(wire.decimal(decision.haircut))

@@ -1,6 +1,6 @@
 """Offers, one transaction a command."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
@@ -14,6 +14,7 @@ from services.finance import (
     offer_events,
     offer_store,
     policy_store,
+    subordination_handlers,
 )
 from services.finance.errors import LienFound
 from services.finance.lifecycle import OFFER
@@ -41,7 +42,9 @@ async def request_offer(tx: Transaction, facility_id: UUID, wish: Wish, *, borro
     Raises:
         NotFound: The borrower has no such facility.
         FacilityNotActive: It is suspended or closed.
-        InvalidArgument: The balloon is not below the requested amount.
+        InvalidArgument: The balloon is not below the requested amount, or a junior offer would be
+            purchase money.
+        SubordinationNotGiven, SubordinationBusy: The consent that it names is not good.
     """
     facility = await facility_store.find_facility_of_borrower(
         tx.connection, facility_id, borrower=borrower
@@ -53,6 +56,16 @@ async def request_offer(tx: Transaction, facility_id: UUID, wish: Wish, *, borro
         if wish.balloon_fen >= wish.requested_fen:
             raise InvalidArgument("balloon", "must be below requested_amount")
         facility.require_headroom(wish.requested_fen)
+    if wish.subordination_id is not None:
+        if wish.purchase_money:
+            raise InvalidArgument("purchase_money", "would rank before the senior lender's lien")
+        await subordination_handlers.check_for_offer(
+            tx,
+            wish.subordination_id,
+            borrower=borrower,
+            machine=wish.machine,
+            funder=facility.funder,
+        )
     offer = Offer(
         id=new_id(),
         version=1,
@@ -76,17 +89,29 @@ async def request_offer(tx: Transaction, facility_id: UUID, wish: Wish, *, borro
     return offer
 
 
-def check_title(facts: MachineFacts, *, borrower: str) -> None:
-    """Check that the borrower owns the machine and that nobody holds a lien on it.
+def check_title(facts: MachineFacts, *, borrower: str, agreed: str) -> None:
+    """Check that the borrower owns the machine, and its liens.
 
     Raises:
         NotFound: Another party's machine is not the borrower's to pledge, nor to see.
-        LienFound: Somebody holds a lien.
+        LienFound: As `check_liens`.
     """
     if facts.title_holder != borrower:
         raise NotFound(facts.machine)
-    if facts.liens:
-        raise LienFound(facts.machine, facts.liens[0])
+    check_liens(facts.machine, facts.liens, agreed=agreed)
+
+
+def check_liens(machine: str, liens: Collection[str], *, agreed: str) -> None:
+    """Check that nobody holds a lien on a machine but who agreed to another one behind it.
+
+    Args:
+        agreed: The senior lender's lien; empty where nobody agreed.
+
+    Raises:
+        LienFound: Somebody else holds a lien.
+    """
+    if others := [lien for lien in liens if lien != agreed]:
+        raise LienFound(machine, others[0])
 
 
 async def make_offer(
@@ -113,7 +138,7 @@ async def make_offer(
     )
     decision = decide(
         offer.wish,
-        facts,
+        replace(facts, senior_fen=await subordination_handlers.senior_balances(tx, offer)),
         appraisal,
         flv_q10_fen=flv_q10_fen,
         terms=terms,

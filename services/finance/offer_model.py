@@ -19,7 +19,8 @@ from services.finance.errors import (
 )
 from services.finance.facility_model import Basis
 from services.finance.policy_model import RATE_PLACES_MAX, Parameter, Terms
-from services.finmath.cover import offer_by_ltv, through_life_cover
+from services.finance.subordination_errors import NothingBehindSenior
+from services.finmath.cover import LtvOffer, offer_by_ltv, through_life_cover
 from services.finmath.irr import effective_annual
 from services.finmath.money import ratio, share_of
 from services.finmath.schedule import MONTHS_PER_YEAR, annuity_schedule
@@ -60,6 +61,7 @@ class Wish:
     Attributes:
         requested_fen: None: as much as the policy allows.
         purchase_money: Whether the money buys the machine itself.
+        subordination_id: The consent under which it is a junior offer; None: it is none.
     """
 
     machine: str
@@ -69,11 +71,18 @@ class Wish:
     balloon_fen: int
     hours_per_year: int
     purchase_money: bool
+    subordination_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MachineFacts:
-    """What the registry says of a machine, as far as lending needs it."""
+    """What is known of a machine, as far as lending needs it.
+
+    Attributes:
+        liens: Its active liens.
+        senior_fen: What ranks before a junior offer after month 0, 1, … of its term; empty:
+            nothing does.
+    """
 
     machine: str
     title_holder: str
@@ -81,6 +90,7 @@ class MachineFacts:
     build_year: int
     hours_meter: Decimal | None
     liens: Sequence[str]
+    senior_fen: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +127,9 @@ class Decision:
     """What may be lent, and the figures that decided it; amounts in fen.
 
     Attributes:
+        loan_to_fmv: With what ranks before it.
         collateral_fen: OLV q10 after the haircut: what the collateral monitor holds the balance to.
+        senior_fen: What ranks before it today.
     """
 
     policy_version: str
@@ -132,6 +144,7 @@ class Decision:
     effective_rate: Decimal
     worst_month: int
     worst_ratio: Decimal
+    senior_fen: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +194,8 @@ def decide(
 
     Raises:
         ValuationNotIssued, GradeManualOnly, TermTooLong, FactsMissing, AgeAtMaturity,
-        HoursAtMaturity, BalloonTooHigh, ThroughLifeCover: What the policy refuses.
+        HoursAtMaturity, NothingBehindSenior, BalloonTooHigh, ThroughLifeCover: What the policy
+        refuses.
     """
     check_appraisal(appraisal)
     check_machine(wish, facts, terms=terms, year=year)
@@ -195,12 +209,8 @@ def decide(
         price_fen=wish.purchase_price_fen,
         price_cap=terms[Parameter.PRICE_CAP],
     )
-    bounds = {
-        Bound.LOAN_TO_VALUE: limits.ltv_limit_fen,
-        Bound.PRICE: limits.price_limit_fen,
-    }
-    if wish.requested_fen is not None:
-        bounds = {Bound.REQUESTED: wish.requested_fen} | bounds
+    ahead_fen = facts.senior_fen[0] if facts.senior_fen else 0
+    bounds = _bounds(wish, limits, ahead_fen)
     bound = min(bounds, key=lambda which: bounds[which])
     amount_fen = bounds[bound]
     if wish.balloon_fen >= amount_fen:
@@ -211,6 +221,10 @@ def decide(
     )
     # The balance after the last instalment still holds the balloon, which is due with it.
     balances_fen = schedule.balances_fen()
+    if facts.senior_fen:
+        balances_fen = [
+            own + ahead for own, ahead in zip(balances_fen, facts.senior_fen, strict=True)
+        ]
     worst, worst_ratio = _check_cover(balances_fen, flv_q10_fen, terms[Parameter.COVER_MAX])
     return Decision(
         policy_version=terms.version,
@@ -218,14 +232,32 @@ def decide(
         bound=bound,
         haircut=haircut,
         ltv_cap=ltv_cap,
-        loan_to_fmv=ratio(amount_fen, appraisal.fmv_median_fen, places=RATIO_PLACES),
+        loan_to_fmv=ratio(ahead_fen + amount_fen, appraisal.fmv_median_fen, places=RATIO_PLACES),
         collateral_fen=share_of(appraisal.olv_q10_fen, 1 - haircut),
         payment_fen=schedule.rows[0].payment_fen,
         total_interest_fen=schedule.interest_fen,
         effective_rate=round(effective_annual(nominal_rate / MONTHS_PER_YEAR), RATE_PLACES_MAX),
         worst_month=worst,
         worst_ratio=worst_ratio,
+        senior_fen=ahead_fen,
     )
+
+
+def _bounds(wish: Wish, limits: LtvOffer, ahead_fen: int) -> dict[Bound, int]:
+    """Return what bounds an offer behind what ranks first.
+
+    Raises:
+        NothingBehindSenior: Nothing is left of what may be lent.
+    """
+    bounds = {
+        Bound.LOAN_TO_VALUE: limits.ltv_limit_fen - ahead_fen,
+        Bound.PRICE: limits.price_limit_fen - ahead_fen,
+    }
+    if ahead_fen and (least_fen := min(bounds.values())) <= 0:
+        raise NothingBehindSenior(wish.machine, ahead_fen, ahead_fen + least_fen)
+    if wish.requested_fen is not None:
+        bounds = {Bound.REQUESTED: wish.requested_fen} | bounds
+    return bounds
 
 
 def _check_cover(

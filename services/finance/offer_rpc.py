@@ -111,4 +111,9 @@ def _wish(request: finance_pb2.RequestOfferRequest) -> Wish:
         balloon_fen=wire.fen(request.balloon, field="balloon") if has_balloon else 0,
         hours_per_year=request.hours_per_year,
         purchase_money=request.purchase_money,
+        subordination_id=(
+            parse_name(request.subordination, "subordinations", field="subordination")
+            if request.subordination
+            else None
+        ),
     )

@@ -9,7 +9,14 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 
-from services.finance import clients, messages, offer_handlers, offer_store, valuation_clients
+from services.finance import (
+    clients,
+    messages,
+    offer_handlers,
+    offer_store,
+    subordination_handlers,
+    valuation_clients,
+)
 from services.finance.offer_model import Appraisal, MachineFacts, Wish, check_appraisal
 from services.kit.errors import DomainError
 from services.kit.runtime import Runtime
@@ -35,13 +42,16 @@ async def begin(tx: Transaction, facility_id: UUID, wish: Wish, *, borrower: str
             "funder": offer.funder,
             "hours_per_year": wish.hours_per_year,
             "term_months": wish.term_months,
+            "senior_lien": await subordination_handlers.senior_lien(tx, wish.subordination_id),
         },
     )
 
 
 async def _search(runtime: Runtime, saga: Saga) -> Facts:
     facts = await clients.get_machine(runtime, saga.facts["machine"], actor=saga.actor)
-    offer_handlers.check_title(facts, borrower=saga.facts["borrower"])
+    offer_handlers.check_title(
+        facts, borrower=saga.facts["borrower"], agreed=saga.facts.get("senior_lien", "")
+    )
     hours = None if facts.hours_meter is None else str(facts.hours_meter)
     return {"facts": asdict(facts) | {"hours_meter": hours, "liens": list(facts.liens)}}
 

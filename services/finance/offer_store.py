@@ -21,8 +21,8 @@ async def insert_offer(connection: Connection, offer: Offer) -> None:
         insert into offer
             (id, state, facility_id, funder, borrower, nominal_rate, machine, purchase_price_fen,
              requested_fen, term_months, balloon_fen, hours_per_year, purchase_money,
-             create_time, update_time)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14)
+             subordination_id, create_time, update_time)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15)
         """,
         offer.id,
         offer.state,
@@ -37,6 +37,7 @@ async def insert_offer(connection: Connection, offer: Offer) -> None:
         wish.balloon_fen,
         wish.hours_per_year,
         wish.purchase_money,
+        wish.subordination_id,
         offer.create_time,
     )
 
@@ -158,7 +159,8 @@ async def write_decision(connection: Connection, offer: Offer, decision: Decisio
         """
         update offer set policy_version = $2, amount_fen = $3, bound = $4, haircut = $5,
             ltv_cap = $6, loan_to_fmv = $7, collateral_fen = $8, payment_fen = $9,
-            total_interest_fen = $10, effective_rate = $11, worst_month = $12, worst_ratio = $13
+            total_interest_fen = $10, effective_rate = $11, worst_month = $12, worst_ratio = $13,
+            senior_fen = $14
         where id = $1
         """,
         offer.id,
@@ -174,6 +176,7 @@ async def write_decision(connection: Connection, offer: Offer, decision: Decisio
         decision.effective_rate,
         decision.worst_month,
         decision.worst_ratio,
+        decision.senior_fen,
     )
     return replace(offer, decision=decision)
 

@@ -155,7 +155,9 @@ async def hold_to(tx: Transaction, revaluation_id: UUID, value: NewValue) -> Non
     months = int(policy.values[Parameter.REVALUATION_MONTHS].value)
     curves = {curve.draw_id: curve for curve in value.curves}
     former = ""
-    for draw in await draw_store.lock_live_draws(tx.connection, revaluation.machine):
+    for known in await draw_store.lock_live_draws(tx.connection, revaluation.machine):
+        # One that ranks before it may just have moved it.
+        draw = await draw_store.get_draw(tx.connection, known.id)
         is_newer = value.valuation >= draw.valuation  # their ids carry their time
         if draw.state is not DrawState.ACTIVE or draw.funder != revaluation.funder or not is_newer:
             continue

@@ -7,6 +7,7 @@ from services.finance.facility_rpc import FacilityRpc
 from services.finance.offer_rpc import OfferRpc
 from services.finance.payoff_rpc import PayoffRpc
 from services.finance.policy_rpc import PolicyRpc
+from services.finance.subordination_rpc import SubordinationRpc
 
 
 class FinanceRpc(
@@ -15,6 +16,7 @@ class FinanceRpc(
     OfferRpc,
     DrawRpc,
     PayoffRpc,
+    SubordinationRpc,
     finance_pb2_grpc.FinanceServiceServicer,
 ):
     """Serves ironloop.finance.v1.FinanceService."""

@@ -52,6 +52,6 @@ def require_releasable(draw: Draw) -> None:
     Raises:
         TopUpNeeded: It is not, or it is being enforced.
     """
-    alone = ltv_of(draw.outstanding_fen, draw.collateral_fen)
+    alone = ltv_of(draw.senior_fen + draw.outstanding_fen, draw.collateral_fen)
     if draw.collateral_state is CollateralState.ENFORCEMENT or alone > draw.watch_line:
         raise TopUpNeeded(draw.name, alone, draw.watch_line)

@@ -6,6 +6,7 @@ from typing import Any
 from ironloop.finance.v1 import finance_pb2, watch_pb2, watch_pb2_grpc
 
 from services.finance import (
+    collateral_handlers,
     cover_store,
     draw_store,
     facility_store,
@@ -13,6 +14,7 @@ from services.finance import (
     revaluation_handlers,
     revaluation_store,
     shortfall_store,
+    subordination_store,
     top_up_saga,
     watch_clients,
     watch_messages,
@@ -65,9 +67,11 @@ class WatchRpc(RpcPart, watch_pb2_grpc.WatchServiceServicer):
             draw.require_outstanding()
             curve = await cover_store.find_curve(connection, draw.id)
             lines = await draw_store.list_instalments(connection, draw.id)
+            others = await draw_store.list_live_draws(connection, draw.machine)
+            seniors = await collateral_handlers.seniors_of(connection, draw, others)
         if curve is None:
             raise CoverUnknown(draw.name)
-        return watch_messages.cover(draw, cover_of(draw, lines, curve))
+        return watch_messages.cover(draw, cover_of(draw, lines, curve, seniors=seniors))
 
     async def ListShortfalls(
         self, request: watch_pb2.ListShortfallsRequest, context: Any
@@ -162,6 +166,9 @@ class WatchRpc(RpcPart, watch_pb2_grpc.WatchServiceServicer):
                 facility_name,
             )
             draws = await watch_store.list_outstanding(connection, facility_id, limit=LINES_MAX + 1)
+            agreed = await subordination_store.list_agreed_liens(
+                connection, [draw.id for draw in draws]
+            )
             policy = await policy_store.current_policy(connection)
         if len(draws) > LINES_MAX:
             raise TooManyLines(facility.name, LINES_MAX)
@@ -169,6 +176,7 @@ class WatchRpc(RpcPart, watch_pb2_grpc.WatchServiceServicer):
             facility,
             draws,
             await watch_clients.read_conditions(self._runtime, (draw.machine for draw in draws)),
+            agreed=agreed,
             terms=policy.terms(facility.overrides),
             as_of=self._runtime.clock.today(),
         )

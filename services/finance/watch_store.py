@@ -27,9 +27,9 @@ async def list_watched(
           and ($1 or funder = $2 or borrower = $2)
           and ($3::text is null or collateral_state = $3)
           and ($4::numeric is null or (
-              round(greatest(outstanding_fen - top_up_fen, 0)::numeric
+              round((greatest(outstanding_fen - top_up_fen, 0) + senior_fen)::numeric
                   / greatest(collateral_fen, 1), 4), id) < ($4, $5::uuid))
-        order by round(greatest(outstanding_fen - top_up_fen, 0)::numeric
+        order by round((greatest(outstanding_fen - top_up_fen, 0) + senior_fen)::numeric
             / greatest(collateral_fen, 1), 4) desc, id desc
         limit $6
         """,

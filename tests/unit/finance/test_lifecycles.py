@@ -8,9 +8,18 @@ import pytest
 
 from services.finance.draw_model import CollateralState, DrawState
 from services.finance.facility_model import FacilityState
-from services.finance.lifecycle import COLLATERAL, DRAW, FACILITY, FACTORING, OFFER, RECEIVABLE
+from services.finance.lifecycle import (
+    COLLATERAL,
+    DRAW,
+    FACILITY,
+    FACTORING,
+    OFFER,
+    RECEIVABLE,
+    SUBORDINATION,
+)
 from services.finance.offer_model import OfferState
 from services.finance.receivable_model import FactoringState, ReceivableState
+from services.finance.subordination_model import SubordinationState
 from services.kit.errors import NotYetAvailable
 from services.kit.lifecycle import Lifecycle, TransitionRefused
 
@@ -110,6 +119,15 @@ ALLOWED: list[tuple[Lifecycle[Any], type[StrEnum], dict[str, str]]] = [
             "FUNDED settle": "SETTLED",
             "COLLECTING collect": "COLLECTING",
             "COLLECTING settle": "SETTLED",
+        },
+    ),
+    (
+        SUBORDINATION,
+        SubordinationState,
+        {
+            "GIVEN use": "USED",
+            "GIVEN expire": "EXPIRED",
+            "GIVEN revoke": "REVOKED",
         },
     ),
     (
