@@ -151,4 +151,4 @@ async def _ends_where_it_must(world: World, story: Story) -> None:
     assert values[BROKEN] < values[MERELY_MENDED] < values[AS_NEW]
     assert sum(one.holds_fen for one in await holdings(scene)) == 0
     claimants = {claimant for claimant, _, _ in scene.waterfall}
-    assert {"senior principal", "lessor residual", "surplus"} <= claimants
+    assert {"senior principal", "junior", "lessor residual", "surplus"} <= claimants

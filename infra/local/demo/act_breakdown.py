@@ -33,7 +33,8 @@ async def break_down(scene: Scene, course: Course) -> faults_pb2.Fault:
     broken = scene.values[BROKEN] = await value(scene, dealer, machine)
     await _tell_move(scene, BEFORE, BROKEN)
     await act_watch.look(scene, course.draws, moment=BROKEN)
-    await act_watch.tell_watchlist(scene, course.draws[0])
+    for draw in course.draws:
+        await act_watch.tell_watchlist(scene, draw)
     mended = scene.values[MERELY_MENDED] = await value(scene, dealer, machine, stop_faults=0)
     is_watched = await act_watch.revalued_for(
         scene, course.draws[0], watch_pb2.REVALUATION_CAUSE_STOP_FAULT

@@ -38,6 +38,7 @@ OPEN_DAYS = 3
 # The close lies this much later in the day than the opening: what is bid on the last day is bid
 # within 120 seconds of it, and adds as much.
 CLOSE_LATER = timedelta(seconds=110)
+JUNIOR = "junior"  # the claimant that is paid behind the senior lender
 ROUNDS = 2  # each bidder raises so often on the last day
 FEN_PER_THOUSAND = 100_000
 
@@ -89,6 +90,10 @@ async def dispose(scene: Scene, course: Course) -> disposals_pb2.Disposal:
         settled.state == disposals_pb2.DISPOSAL_STATE_SETTLED
         and distributed_fen == fen(settled.price) == fen(sold.total)
     )
+    paid_to = {
+        whose for claimant, whose, amount in scene.waterfall if claimant == JUNIOR and amount
+    }
+    scene.checks["the second lender was paid behind the financier"] = paid_to == {"second lender"}
     closed = await scene.cast.dealer.stub(leasing_pb2_grpc.LeasingServiceStub).CloseLease(
         endings_pb2.CloseLeaseRequest(request_id=request_id(), name=lease.name)
     )

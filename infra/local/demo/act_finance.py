@@ -2,16 +2,16 @@
 
 import asyncio
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
-import grpc
 from ironloop.common.v1 import common_pb2
 from ironloop.finance.v1 import (
     finance_pb2,
     finance_pb2_grpc,
     receivables_pb2,
     receivables_pb2_grpc,
+    subordinations_pb2,
 )
 
 from infra.local.client import Actor
@@ -24,7 +24,8 @@ FACILITY_LIMIT_FEN = 500_000_000
 FACILITY_RATE = Decimal("0.052")
 DRAW_MONTHS = 36
 LATER_MONTHS = 24
-SECOND_PART = 5  # the second lender lends a fifth of what the financier does
+SECOND_PART = 5  # the financier leaves a fifth of what the machine carries to the second lender
+CONSENT_DAYS = 30
 HOURS_PER_YEAR = 1_500
 FACTORING_RATE = Decimal("0.048")
 
@@ -54,48 +55,67 @@ async def draw_on(scene: Scene, purchase: Purchase) -> finance_pb2.Draw:
 
 
 async def borrow_again(scene: Scene, purchase: Purchase) -> list[finance_pb2.Draw]:
-    """Borrow on a leased machine whose first draw is repaid, from two lenders at once.
+    """Borrow on a leased machine whose first draw is repaid: from the financier, who ranks first.
 
-    Both offers rest on a machine without liens, and are drawn in the same moment; the registry
-    ranks the liens. Who is so late as to find the other's lien is refused. It is the financier's
-    draw that the story needs: a second lender that alone came first is paid back.
+    It leaves a part of what the machine carries, and consents to the second lender behind it.
+
+    Returns:
+        The senior draw and the junior one.
     """
     facility, other = await asyncio.gather(
         _grant(scene, scene.cast.financier), _grant(scene, scene.cast.second_lender)
     )
-    first = await _accepted(scene, purchase, facility, term_months=LATER_MONTHS)
-    share_fen = fen(first.amount) // SECOND_PART
-    second = await _accepted(scene, purchase, other, term_months=LATER_MONTHS, amount_fen=share_fen)
-    high, low = await asyncio.gather(_try_to_draw(scene, first), _try_to_draw(scene, second))
-    if high is None and low is not None:
-        await _pay_back(scene, low)
-        high, low = await _drawn(scene, first), None
-    draws = [draw for draw in (high, low) if draw is not None]
-    for draw in draws:
+    most = await _offered(scene, purchase, facility, term_months=LATER_MONTHS)
+    await _withdraw(scene, most)
+    first = await _accepted(
+        scene,
+        purchase,
+        facility,
+        term_months=LATER_MONTHS,
+        amount_fen=fen(most.amount) * (SECOND_PART - 1) // SECOND_PART,
+    )
+    senior = await _drawn(scene, first)
+    consent = await _consent(scene, senior)
+    second = await _accepted(
+        scene, purchase, other, term_months=LATER_MONTHS, subordination=consent.name
+    )
+    junior = await _drawn(scene, second)
+    for draw in (senior, junior):
+        behind = f", behind {yuan(fen(draw.senior))}" if draw.subordination else ""
         scene.narrator.tell(
             "dealer",
             f"draws {yuan(fen(draw.principal))} from the {scene.cast.name_of(draw.funder)} on the "
-            f"leased machine; loan to value {draw.loan_to_value.value}",
+            f"leased machine{behind}; loan to value {draw.loan_to_value.value}",
         )
-    return draws
+    return [senior, junior]
 
 
-async def _try_to_draw(scene: Scene, offer: finance_pb2.Offer) -> finance_pb2.Draw | None:
-    """Draw an offer; None where another's lien was found on the machine."""
-    try:
-        return await _drawn(scene, offer)
-    except grpc.aio.AioRpcError as refusal:
-        if refusal.code() is not grpc.StatusCode.FAILED_PRECONDITION:
-            raise
-        scene.narrator.tell("finance", f"refuses a draw: {refusal.details()}")
-        return None
-
-
-async def _pay_back(scene: Scene, draw: finance_pb2.Draw) -> None:
-    await scene.cast.dealer.stub(finance_pb2_grpc.FinanceServiceStub).RepayDraw(
-        finance_pb2.RepayDrawRequest(request_id=request_id(), name=draw.name, amount=draw.principal)
+async def _consent(scene: Scene, senior: finance_pb2.Draw) -> subordinations_pb2.Subordination:
+    """Let the financier consent to a lien of the second lender behind its own."""
+    expire_time = await scene.time.now() + timedelta(days=CONSENT_DAYS)
+    consent = await scene.cast.financier.stub(
+        finance_pb2_grpc.FinanceServiceStub
+    ).ConsentSubordination(
+        subordinations_pb2.ConsentSubordinationRequest(
+            request_id=request_id(),
+            draw=senior.name,
+            junior_funder=scene.cast.second_lender.party,
+            senior_cap=senior.principal,
+            expire_time=wire.instant(expire_time),
+        )
     )
-    await scene.time.until_at_rest()
+    scene.narrator.tell(
+        "financier",
+        f"consents to a lien of the second lender behind its own {yuan(fen(consent.senior_cap))}",
+    )
+    return consent
+
+
+async def _withdraw(scene: Scene, offer: finance_pb2.Offer) -> None:
+    """Let the dealer take an offer back that only showed what the machine carries."""
+    await scene.cast.dealer.stub(finance_pb2_grpc.FinanceServiceStub).WithdrawOffer(
+        finance_pb2.WithdrawOfferRequest(request_id=request_id(), name=offer.name)
+    )
 
 
 async def service_draws(scene: Scene, draws: Iterable[finance_pb2.Draw]) -> None:
@@ -148,10 +168,36 @@ async def _accepted(
     term_months: int,
     amount_fen: int = 0,
     purchase_money: bool = False,
+    subordination: str = "",
 ) -> finance_pb2.Offer:
-    """Let the dealer ask for an offer on a machine, as high as the policy goes, and accept it."""
-    dealer = scene.cast.dealer.stub(finance_pb2_grpc.FinanceServiceStub)
-    offer = await dealer.RequestOffer(
+    """Let the dealer ask for an offer on a machine, and accept it."""
+    offer = await _offered(
+        scene,
+        purchase,
+        facility,
+        term_months=term_months,
+        amount_fen=amount_fen,
+        purchase_money=purchase_money,
+        subordination=subordination,
+    )
+    await scene.cast.dealer.stub(finance_pb2_grpc.FinanceServiceStub).AcceptOffer(
+        finance_pb2.AcceptOfferRequest(request_id=request_id(), name=offer.name)
+    )
+    return offer
+
+
+async def _offered(
+    scene: Scene,
+    purchase: Purchase,
+    facility: finance_pb2.Facility,
+    *,
+    term_months: int,
+    amount_fen: int = 0,
+    purchase_money: bool = False,
+    subordination: str = "",
+) -> finance_pb2.Offer:
+    """Let the dealer ask for an offer on a machine; 0 asks for as much as the policy allows."""
+    return await scene.cast.dealer.stub(finance_pb2_grpc.FinanceServiceStub).RequestOffer(
         finance_pb2.RequestOfferRequest(
             request_id=request_id(),
             facility=facility.name,
@@ -161,12 +207,9 @@ async def _accepted(
             term_months=term_months,
             hours_per_year=HOURS_PER_YEAR,
             purchase_money=purchase_money,
+            subordination=subordination,
         )
     )
-    await dealer.AcceptOffer(
-        finance_pb2.AcceptOfferRequest(request_id=request_id(), name=offer.name)
-    )
-    return offer
 
 
 async def _drawn(scene: Scene, offer: finance_pb2.Offer) -> finance_pb2.Draw:

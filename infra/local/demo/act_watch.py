@@ -21,15 +21,18 @@ async def look(
     dealer = scene.cast.dealer.stub(finance_pb2_grpc.FinanceServiceStub)
     watch = scene.cast.dealer.stub(watch_pb2_grpc.WatchServiceStub)
     seen = [await dealer.GetDraw(finance_pb2.GetDrawRequest(name=draw.name)) for draw in draws]
-    for draw in seen[:1]:
+    for place, draw in enumerate(seen):
         cover = await watch.GetCover(watch_pb2.GetCoverRequest(draw=draw.name))
-        scene.covers[moment] = cover
+        if place == 0:
+            scene.covers[moment] = cover
+        behind = f" behind {yuan(fen(draw.senior))}" if fen(draw.senior) else ""
         cause = f", cause: {draw.shortfall_cause}" if draw.shortfall_cause else ""
         breach = f"month {cover.breach_month}" if cover.HasField("breach_month") else "never"
         scene.narrator.tell(
             "watch",
-            f"holds {yuan(fen(draw.outstanding))} to {yuan(fen(draw.collateral_value))}: loan to "
-            f"value {draw.loan_to_value.value}, {_state(draw)}{cause}; above FLV q10: {breach}",
+            f"holds {yuan(fen(draw.outstanding))}{behind} to {yuan(fen(draw.collateral_value))}: "
+            f"loan to value {draw.loan_to_value.value}, {_state(draw)}{cause}; above FLV q10: "
+            f"{breach}",
         )
     return seen
 

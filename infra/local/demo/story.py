@@ -174,7 +174,10 @@ ACTS: tuple[tuple[str, Act], ...] = (
     (f"Months 1 to {BUYOUT_MONTH}: pages, instalments, services", Story.first_year),
     ("An early buyout of the other lease", Story.part_with_other),
     (f"To month {FACTORING_MONTH}; the tail factored, which repays the draw", Story.factor),
-    (f"To month {BORROWING_MONTH}; the dealer borrows again, from two lenders", Story.borrow_more),
+    (
+        f"To month {BORROWING_MONTH}; the dealer borrows again, from two lenders by rank",
+        Story.borrow_more,
+    ),
     (f"Month {BORROWING_MONTH + 1}: a STOP fault", Story.break_down),
     ("The engine exchanged for the remanufactured one", Story.mend),
     (f"To month {TERM_MONTHS}", Story.last_year),
