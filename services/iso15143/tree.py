@@ -105,6 +105,8 @@ def _parse_xml(page: bytes) -> Node:
             raise PageRefused(f"the page holds more than {NODES_MAX:,} elements")
         if len(above) > DEPTH_MAX + 2:
             _check_depth(len(above) - 2)
+        if not attributes:
+            return
         for name, value in attributes.items():
             if not name.startswith(_ABOUT_XML):
                 local = name.rpartition(":")[2]
@@ -112,10 +114,12 @@ def _parse_xml(page: bytes) -> Node:
 
     def end(_: str) -> None:
         node = above.pop()
-        node.text = node.text.strip()
+        if node.text:
+            node.text = node.text.strip()
 
     def text(text: str) -> None:
-        above[-1].text += text
+        if not text.isspace():  # half of a page's texts are its indentation
+            above[-1].text += text
 
     parser = expat.ParserCreate(encoding)
     parser.buffer_text = True

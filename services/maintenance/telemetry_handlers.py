@@ -58,40 +58,38 @@ async def store_batch(
 ) -> Stored:
     """Store a batch of machines that are known here; what was stored before changes nothing.
 
+    The transaction was opened by `telemetry_store.BEFORE_ROWS`.
+
     Args:
         new_series: Series of the rows that may not have been seen before.
         units: How a page's sender knows its machines.
     """
     stored = Stored(series=list(new_series))
-    with_meters = sorted({row.machine_id for row in rows if row.element in METERS})
-    meters = {
-        (meter.machine_id, meter.kind): meter
-        for meter in await meter_store.lock_meters(tx.connection, with_meters)
-    }
-    new = await _write(tx, rows, stored) if rows else []
+    desk = await _write(tx, rows, stored)
     if new_series:
         await telemetry_store.note_series(tx.connection, new_series)
     if units:
         await telemetry_store.save_units(tx.connection, units, at=tx.now)
-    desk = _MeterDesk(meters, now=tx.now)
-    desk.judge(new)
     stored.quarantined.update(desk.quarantined_machines())
     await _settle(tx, desk, faults, stored)
     return stored
 
 
-async def _write(
-    tx: Transaction, rows: Sequence[TelemetryRow], stored: Stored
-) -> Sequence[TelemetryRow]:
-    """Write the rows that are not there yet, and return them."""
+async def _write(tx: Transaction, rows: Sequence[TelemetryRow], stored: Stored) -> "_MeterDesk":
+    """Write the rows that are not there yet, and move their meters; return these."""
+    desk = await _desk(tx, rows)
+    if not rows:
+        return desk
     sent = Counter(row.machine_id for row in rows)
     try:
-        async with tx.savepoint():
-            await telemetry_store.copy_rows(tx.connection, rows)
-        stored.accepted = sent
-        return rows
+        await telemetry_store.copy_rows(tx.connection, rows, meanwhile=lambda: desk.judge(rows))
     except asyncpg.UniqueViolationError:
-        written = set(await telemetry_store.insert_missing(tx.connection, rows))
+        await telemetry_store.go_back(tx.connection)
+    else:
+        stored.accepted = sent
+        return desk
+    desk = await _desk(tx, rows)  # the locks were given up with what was written
+    written = set(await telemetry_store.insert_missing(tx.connection, rows))
     new = []
     for row in rows:
         key = (row.machine_id, row.element, row.label, row.read_at)
@@ -100,7 +98,15 @@ async def _write(
             new.append(row)
     stored.accepted = Counter(row.machine_id for row in new)
     stored.duplicate = sent - stored.accepted
-    return new
+    desk.judge(new)
+    return desk
+
+
+async def _desk(tx: Transaction, rows: Sequence[TelemetryRow]) -> "_MeterDesk":
+    """Return the meters that rows may move, locked."""
+    with_meters = sorted({row.machine_id for row in rows if row.element in METERS})
+    meters = await meter_store.lock_meters(tx.connection, with_meters)
+    return _MeterDesk({(meter.machine_id, meter.kind): meter for meter in meters}, now=tx.now)
 
 
 async def _settle(

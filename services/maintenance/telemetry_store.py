@@ -1,11 +1,12 @@
 """All SQL of readings as they were sent."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from services.kit.connection import Connection, Row
+from services.kit.copying import copy_while
 from services.maintenance.telemetry_model import Series, TelemetryRow, Unit
 
 _COLUMNS = """
@@ -13,18 +14,39 @@ _COLUMNS = """
 """
 
 
-async def copy_rows(connection: Connection, rows: Sequence[TelemetryRow]) -> None:
+# Opens a transaction that may write rows twice: by COPY, and where that is refused one by one.
+BEFORE_ROWS = "savepoint before_rows"
+ROWS_A_CHUNK = 250  # PostgreSQL takes the first ones while the next are written out
+
+
+async def copy_rows(
+    connection: Connection, rows: Sequence[TelemetryRow], *, meanwhile: Callable[[], None]
+) -> None:
     """Write new readings by COPY, the fastest way in.
 
+    Args:
+        meanwhile: What can be done while PostgreSQL takes them.
+
     Raises:
-        asyncpg.UniqueViolationError: One of them is there; none is written.
+        asyncpg.UniqueViolationError: One of them is there; none is written, and the transaction
+            must go back to BEFORE_ROWS.
     """
-    await connection.copy_to_table(
+    await copy_while(
+        connection,
         "telemetry",
-        # A buffer goes out as it is; bytes would be taken for a path, a file read in a thread.
-        source=memoryview("".join(_lines(rows)).encode()),  # type: ignore[arg-type]
-        columns=list(TelemetryRow._fields),
+        (
+            "".join(_lines(rows[start : start + ROWS_A_CHUNK])).encode()
+            for start in range(0, len(rows), ROWS_A_CHUNK)
+        ),
+        columns=TelemetryRow._fields,
+        form="text",
+        meanwhile=meanwhile,
     )
+
+
+async def go_back(connection: Connection) -> None:
+    """Undo all since the transaction was opened, its locks too."""
+    await connection.execute("rollback to savepoint before_rows")
 
 
 def _lines(rows: Sequence[TelemetryRow]) -> Iterator[str]:

@@ -1,8 +1,7 @@
 """SQL of posting: what a batch reads under its locks, and what it writes."""
 
-import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 from uuid import UUID
@@ -10,6 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from services.kit.connection import Connection, Row
+from services.kit.copying import copy_while
 from services.settlement.account import Account, Ledger
 from services.settlement.copy_form import COLUMNS, copy_form
 from services.settlement.ledger_state import Hold, HoldState
@@ -219,31 +219,20 @@ async def insert_transfers(
         LedgerBroken: The accounts would not come to stand as planned.
     """
     digests, content = copy_form(created, ledger=ledger, at=at)
-    sent = asyncio.Event()
-
-    async def once() -> AsyncIterator[bytes]:
-        yield content
-        sent.set()
-
-    copying = asyncio.create_task(
-        connection.copy_to_table("transfer", source=once(), columns=COLUMNS, format="binary")
-    )
-    copying.add_done_callback(lambda _: sent.set())
     try:
-        await sent.wait()
-        made = meanwhile()
-    finally:
-        await _copied(copying)
-    return hashlib.sha256(b"".join(digests)).digest(), made
-
-
-async def _copied(copying: "asyncio.Task[str]") -> None:
-    try:
-        await copying
+        made = await copy_while(
+            connection,
+            "transfer",
+            [content],
+            columns=COLUMNS,
+            form="binary",
+            meanwhile=meanwhile,
+        )
     except asyncpg.IntegrityConstraintViolationError as error:
         if isinstance(error, asyncpg.UniqueViolationError):
             raise
         raise LedgerBroken(str(error)) from error
+    return hashlib.sha256(b"".join(digests)).digest(), made
 
 
 async def insert_holds(connection: Connection, holds: Sequence[Hold]) -> None:
