@@ -41,6 +41,9 @@ INSERT_RECORD = """
 LITERALS_BYTES_MAX = 16_384
 
 
+MAY_GO_BACK = "savepoint opened"  # the opening of a transaction that may begin anew
+
+
 class StatementPassedOver(Exception):
     """A statement failed and its error was caught outside a savepoint: a defect of the work."""
 
@@ -105,6 +108,16 @@ class Transaction:
     def write_last(self, statement: str, *arguments: object) -> None:
         """Run a statement just before the commit, sent together with it; `literals` writes it."""
         self.last.append((statement, arguments))
+
+    async def go_back(self) -> None:
+        """Undo all that was done since the transaction was opened, its locks too.
+
+        It was opened with MAY_GO_BACK, which costs no round trip of its own as a savepoint does.
+        """
+        await self.connection.execute("rollback to savepoint opened")
+        self.events.clear()
+        self.started.clear()
+        self.last.clear()
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:

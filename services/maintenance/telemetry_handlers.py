@@ -58,7 +58,7 @@ async def store_batch(
 ) -> Stored:
     """Store a batch of machines that are known here; what was stored before changes nothing.
 
-    The transaction was opened by `telemetry_store.BEFORE_ROWS`.
+    The transaction may go back: rows are written by COPY, and where that is refused one by one.
 
     Args:
         new_series: Series of the rows that may not have been seen before.
@@ -84,7 +84,7 @@ async def _write(tx: Transaction, rows: Sequence[TelemetryRow], stored: Stored) 
     try:
         await telemetry_store.copy_rows(tx.connection, rows, meanwhile=lambda: desk.judge(rows))
     except asyncpg.UniqueViolationError:
-        await telemetry_store.go_back(tx.connection)
+        await tx.go_back()
     else:
         stored.accepted = sent
         return desk

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from services.kit.database import Database
-from services.kit.transaction import Transaction
-from services.maintenance import telemetry_handlers, telemetry_store
+from services.kit.transaction import MAY_GO_BACK, Transaction
+from services.maintenance import telemetry_handlers
 from services.maintenance.fault_model import ControllerReport, FaultReport
 from services.maintenance.telemetry_model import Series, SeriesKey, Stored, TelemetryRow, Unit
 from services.maintenance.telemetry_months import Months
@@ -43,7 +43,7 @@ class Intake:
                 tx, rows, faults, new_series=new_series, units=units or {}
             )
 
-        stored = await self._database.run(work, opening=telemetry_store.BEFORE_ROWS)
+        stored = await self._database.run(work, opening=MAY_GO_BACK)
         self._remember(new_series)
         return stored
 

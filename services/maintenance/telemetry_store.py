@@ -14,8 +14,6 @@ _COLUMNS = """
 """
 
 
-# Opens a transaction that may write rows twice: by COPY, and where that is refused one by one.
-BEFORE_ROWS = "savepoint before_rows"
 ROWS_A_CHUNK = 250  # PostgreSQL takes the first ones while the next are written out
 
 
@@ -29,7 +27,7 @@ async def copy_rows(
 
     Raises:
         asyncpg.UniqueViolationError: One of them is there; none is written, and the transaction
-            must go back to BEFORE_ROWS.
+            must go back.
     """
     await copy_while(
         connection,
@@ -42,11 +40,6 @@ async def copy_rows(
         form="text",
         meanwhile=meanwhile,
     )
-
-
-async def go_back(connection: Connection) -> None:
-    """Undo all since the transaction was opened, its locks too."""
-    await connection.execute("rollback to savepoint before_rows")
 
 
 def _lines(rows: Sequence[TelemetryRow]) -> Iterator[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from services.kit.database import Contention, DatabaseUnavailable
 from services.kit.principals import enter
-from services.kit.transaction import Transaction
+from services.kit.transaction import MAY_GO_BACK, Transaction
 from tests.integration.kit.probe import CALLER, METHOD, Probe, open_probe
 
 
@@ -96,3 +96,16 @@ async def test_a_full_pool_answers_unavailable(monkeypatch: pytest.MonkeyPatch) 
             with pytest.raises(DatabaseUnavailable):
                 await probe.ask("select 1")
         assert await probe.ask("select 1") == 1
+
+
+async def test_a_transaction_may_go_back_to_its_opening(probe: Probe) -> None:
+    async def work(tx: Transaction) -> None:
+        await probe.bump(tx, "undone")
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            await tx.connection.execute("select 1 / 0")
+        await tx.go_back()
+        await probe.bump(tx, "kept")
+
+    await probe.database.run(work, opening=MAY_GO_BACK)
+    assert await probe.ask("select array_agg(key) from counter") == ["kept"]
+    assert await probe.ask("select array_agg(key) from outbox") == ["kept"]
