@@ -45,10 +45,10 @@ class Node:
         """Return the parts with a name, in order."""
         return (child for child in self.children if child.name == name)
 
-    def first(self, *names: str) -> "Node | None":
+    def first(self, name: str, *others: str) -> "Node | None":
         """Return the first part with one of these names."""
         for child in self.children:
-            if child.name in names:
+            if child.name == name or child.name in others:
                 return child
         return None
 

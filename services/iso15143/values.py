@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import lru_cache
 
 from services.iso15143.errors import Unreadable
 from services.iso15143.model import Part
@@ -13,6 +14,7 @@ NUMBER_MAX = Decimal(10) ** 12  # above any meter; a larger number is noise
 PLACES_MAX = 9  # digits after the point; coordinates have at most seven
 TEXT_MAX = 500
 EXTRA_TEXT_MAX = 10_000  # what nobody here reads is kept, but not without bounds
+TEXTS_REMEMBERED_MAX = 1_000  # texts: a page says the same units, makes and instants over and over
 MINUTES_PER_HOUR = 60
 
 _UNKNOWN = frozenset({"", "missing"})  # Takeuchi writes "missing" where it knows no model
@@ -36,7 +38,11 @@ def text(node: Node | None) -> str | None:
     Raises:
         Unreadable: It is too long, or holds a character that no XML can hold.
     """
-    value = node.text if node else ""
+    return _text(node.text) if node else None
+
+
+@lru_cache(maxsize=TEXTS_REMEMBERED_MAX)
+def _text(value: str) -> str | None:
     if value.lower() in _UNKNOWN:
         return None
     if len(value) > TEXT_MAX:
@@ -155,7 +161,11 @@ def instant(node: Node | None) -> datetime | None:
     Raises:
         Unreadable: It is no instant.
     """
-    value = node.text if node else ""
+    return _instant(node.text) if node else None
+
+
+@lru_cache(maxsize=TEXTS_REMEMBERED_MAX)
+def _instant(value: str) -> datetime | None:
     if value.lower() in _UNKNOWN:
         return None
     try:

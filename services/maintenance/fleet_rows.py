@@ -94,13 +94,17 @@ def rows_of(
         assumed_at: When readings that state no instant were taken: when the page was made.
     """
     read = ReadMachine(unit_of(equipment.header), [], [], [])
+    checked: datetime | None = None
+    problem: str | None = None
     for attribute, kept in _BY_ATTRIBUTE.items():
         value = getattr(equipment, attribute)
         if not value:
             continue
         for reading in value if attribute == "switches" else (value,):
             read_at = reading.read_at or assumed_at
-            if problem := time_problem(read_at, now=now):
+            if read_at is not checked:  # a machine's readings are mostly of one instant
+                checked, problem = read_at, time_problem(read_at, now=now)
+            if problem:
                 read.problems.append((_TAGS[kept.value], problem))
             else:
                 read.rows.append(_row(machine_id, kept.value, reading, read_at))
@@ -181,7 +185,12 @@ def unit_of(header: Header) -> Unit:
 
 
 def _row(machine_id: UUID, element: int, reading: Any, read_at: datetime) -> TelemetryRow:
-    extras = _extras(reading.extras)
+    extras = _extras(reading.extras) if reading.extras else None
+    if (figures := _FIGURES.get(type(reading))) is not None:
+        value, capacity, units = figures(reading)
+        return TelemetryRow(
+            machine_id, element, read_at, "", value, None, None, capacity, units, None, extras
+        )
     if isinstance(reading, Location):
         return TelemetryRow(
             machine_id,
@@ -204,26 +213,19 @@ def _row(machine_id: UUID, element: int, reading: Any, read_at: datetime) -> Tel
             extras=extras,
         )
     if isinstance(reading, Engine):
-        label, value = (reading.number or "")[:LABEL_MAX], Decimal(reading.is_running)
-        return TelemetryRow(machine_id, element, read_at, label, value, extras=extras)
-    value, capacity, units = _figures(reading)
-    return TelemetryRow(
-        machine_id, element, read_at, "", value, None, None, capacity, units, None, extras
-    )
+        label, running = (reading.number or "")[:LABEL_MAX], Decimal(reading.is_running)
+        return TelemetryRow(machine_id, element, read_at, label, running, extras=extras)
+    raise TypeError(f"no row is made of a {type(reading).__name__}")
 
 
-def _figures(reading: Reading) -> tuple[Decimal, Decimal | None, str | None]:
-    """Return a reading's value, capacity and units."""
-    if isinstance(reading, Hours):
-        return reading.hours, None, None
-    if isinstance(reading, Quantity):
-        return reading.amount, None, reading.units
-    if isinstance(reading, Level):
-        return reading.percent, reading.capacity, reading.units
-    if isinstance(reading, Count):
-        return Decimal(reading.count), None, None
-    assert isinstance(reading, Share)
-    return reading.percent, None, None
+# A reading's value, capacity and units; nearly every row of a page is made of one of these.
+_FIGURES: dict[type, Callable[[Any], tuple[Decimal, Decimal | None, str | None]]] = {
+    Hours: lambda reading: (reading.hours, None, None),
+    Quantity: lambda reading: (reading.amount, None, reading.units),
+    Level: lambda reading: (reading.percent, reading.capacity, reading.units),
+    Count: lambda reading: (Decimal(reading.count), None, None),
+    Share: lambda reading: (reading.percent, None, None),
+}
 
 
 def _other_rows(

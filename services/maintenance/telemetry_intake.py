@@ -1,6 +1,6 @@
 """The one way in for readings: partitions made, a batch committed, its series remembered."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from uuid import UUID
 
 from services.kit.database import Database
@@ -48,14 +48,15 @@ class Intake:
         return stored
 
     def _new_series(self, rows: Sequence[TelemetryRow]) -> list[Series]:
-        known, nothing = self._known, frozenset[SeriesKey]()
-        return sorted(
-            {
-                (row.machine_id, row.element, row.label)
-                for row in rows
-                if (row.element, row.label) not in known.get(row.machine_id, nothing)
-            }
-        )
+        new: set[Series] = set()
+        last_id: UUID | None = None
+        known: Set[SeriesKey] = frozenset()
+        for machine_id, element, _, label, *_ in rows:
+            if machine_id is not last_id:  # rows of one machine come together
+                last_id, known = machine_id, self._known.get(machine_id, frozenset())
+            if (element, label) not in known:
+                new.add((machine_id, element, label))
+        return sorted(new)
 
     def _remember(self, series: Sequence[Series]) -> None:
         if self._count + len(series) > SERIES_MAX:

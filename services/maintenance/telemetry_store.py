@@ -44,12 +44,15 @@ async def copy_rows(
 
 def _lines(rows: Sequence[TelemetryRow]) -> Iterator[str]:
     """Yield rows in the text format of COPY; no text of them holds a tab or a line's end."""
-    null, last_at, instant = _NULL, None, ""
+    null, last_id, machine, last_at, instant = _NULL, None, "", None, ""
     for row in rows:
         machine_id, element, read_at, label, value, longitude, altitude, *_ = row
-        if read_at is not last_at:  # rows of one instant come together
+        # Rows of one machine come together, and so do those of one instant.
+        if machine_id is not last_id:
+            last_id, machine = machine_id, str(machine_id)
+        if read_at is not last_at:
             last_at, instant = read_at, str(read_at)
-        start = f"{machine_id}\t{element}\t{instant}\t{_escaped(label) if label else ''}\t"
+        start = f"{machine}\t{element}\t{instant}\t{_escaped(label) if label else ''}\t"
         figures = (
             f"{null if value is None else value}\t{null if longitude is None else longitude}\t"
             f"{null if altitude is None else altitude}\t"
