@@ -25,7 +25,7 @@ from services.kit.connection import Connection
 from services.kit.database import Database
 from services.kit.errors import DomainError, Exhausted, Retriable
 from services.kit.principals import enter, service_principal
-from services.kit.requests import RequestIdReused, _answer, _Key, _key, _pack
+from services.kit.requests import RequestIdReused, RequestKey, answer_in, key_of, packed
 from services.kit.transaction import Transaction
 
 BATCH_MAX = 256  # requests of one transaction: beyond it a commit's cost no longer counts
@@ -55,7 +55,7 @@ class Asked(Generic[Argument]):
 
 @dataclass(frozen=True, slots=True)
 class _Waiting(Generic[Argument]):
-    key: _Key
+    key: RequestKey
     asked: Asked[Argument]
     answer: "asyncio.Future[Message]"
 
@@ -111,7 +111,7 @@ class RequestBatches(Generic[Argument]):
         if waiting is not None and len(waiting) >= WAITING_MAX:
             raise TooManyWaiting(WAITING_MAX)
         one = _Waiting(
-            _key(request, self._secret),
+            key_of(request, self._secret),
             Asked(argument, telemetry.traceparent()),
             asyncio.get_running_loop().create_future(),
         )
@@ -217,13 +217,13 @@ async def _find_many(
     for row in rows:
         identity = (row["principal"], row["method"], row["request_id"])
         try:
-            found[identity] = _answer(row, keys[identity])
+            found[identity] = answer_in(row, keys[identity])
         except DomainError as refusal:
             found[identity] = refusal
     return found
 
 
-async def _keep_many(connection: Connection, decided: Sequence[tuple[_Key, Outcome]]) -> None:
+async def _keep_many(connection: Connection, decided: Sequence[tuple[RequestKey, Outcome]]) -> None:
     """Keep the answers and definite refusals of requests under their ids."""
     kept = [(key, it) for key, it in decided if not isinstance(it, DomainError) or it.is_definite]
     await connection.execute(
@@ -237,7 +237,7 @@ async def _keep_many(connection: Connection, decided: Sequence[tuple[_Key, Outco
         [key.method for key, _ in kept],
         [key.request_id for key, _ in kept],
         [key.sha256 for key, _ in kept],
-        [None if isinstance(it, DomainError) else _pack(it) for _, it in kept],
+        [None if isinstance(it, DomainError) else packed(it) for _, it in kept],
         [
             it.to_status().SerializeToString() if isinstance(it, DomainError) else None
             for _, it in kept

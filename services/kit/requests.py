@@ -28,7 +28,8 @@ from services.kit.transaction import RequestRecord, Transaction
 KEPT_FOR = timedelta(days=7)  # clients may retry for at least a day
 SAGA_WAIT_S = 20.0  # a call waits this long for its saga, then answers REQUEST_RUNNING
 
-_IS_NEW = "SELECT 1"  # what the server says of `_Key.opening` where no call had this id before
+# What the server says of `RequestKey.opening` where no call had this id before.
+_IS_NEW = "SELECT 1"
 
 Answer = TypeVar("Answer", bound=Message)
 
@@ -52,7 +53,7 @@ class RequestRunning(Aborted):
 
 
 @dataclass(frozen=True, slots=True)
-class _Key:
+class RequestKey:
     """What identifies a request: who asked, what for, under which id, and its content."""
 
     principal: str
@@ -109,7 +110,7 @@ class Commands:
             RequestIdReused, RequestRunning: As the module says.
             DomainError: What `work` refuses; a definite refusal is stored and given again.
         """
-        key = _key(request, self._secret)
+        key = key_of(request, self._secret)
 
         async def once(tx: Transaction) -> Message:
             if tx.opening != _IS_NEW:
@@ -132,7 +133,7 @@ class Commands:
             RequestIdReused: The id was used for another request.
             StoredRefusal: The request was refused.
         """
-        key = _key(request, self._secret)
+        key = key_of(request, self._secret)
         try:
             async with self._database.read() as connection:
                 return await _find(connection, key)
@@ -148,7 +149,7 @@ class Commands:
             RequestRunning: Also where the saga needs longer than this call may wait; it goes on.
             DomainError: What `begin` or a step of the saga refuses, stored and given again.
         """
-        key = _key(request, self._secret)
+        key = key_of(request, self._secret)
 
         async def once(tx: Transaction) -> Message | Saga:
             if tx.opening != _IS_NEW:
@@ -170,7 +171,7 @@ class Commands:
         async with self._database.read() as connection:
             return await _find(connection, key)
 
-    async def _guarded(self, key: _Key, once: Callable[[Transaction], Awaitable[Any]]) -> Any:
+    async def _guarded(self, key: RequestKey, once: Callable[[Transaction], Awaitable[Any]]) -> Any:
         """Run `once`, and keep its definite refusal.
 
         The first call may commit between our look for its record and our lock. Then the work
@@ -203,7 +204,7 @@ async def finish(
     await connection.execute(
         "update request_record set response = $2, refusal = $3 where saga_id = $1",
         saga_id,
-        None if response is None else _pack(response),
+        None if response is None else packed(response),
         refusal,
     )
 
@@ -219,17 +220,25 @@ async def forget_old(connection: Connection) -> None:
     )
 
 
-def _key(request: Any, secret: bytes = b"") -> _Key:
+def key_of(request: Any, secret: bytes = b"") -> RequestKey:
+    """Return what identifies the present call's request.
+
+    Args:
+        secret: Keys the digest of its content.
+
+    Raises:
+        InvalidArgument: Its request_id is no UUID.
+    """
     try:
         request_id = UUID(request.request_id)
     except ValueError as error:
         raise InvalidArgument("request_id", "must be a UUID") from error
     content = request.SerializeToString(deterministic=True)
     digest = hashlib.sha256(secret + hashlib.sha256(secret + content).digest()).digest()
-    return _Key(principal().subject, method(), request_id, digest)
+    return RequestKey(principal().subject, method(), request_id, digest)
 
 
-async def _lock_and_find(connection: Connection, key: _Key) -> Message | None:
+async def _lock_and_find(connection: Connection, key: RequestKey) -> Message | None:
     """Take the request's lock without waiting, and return its stored answer where there is one."""
     row = await connection.fetchrow(
         """
@@ -244,13 +253,13 @@ async def _lock_and_find(connection: Connection, key: _Key) -> Message | None:
     )
     assert row is not None
     if row["request_sha256"] is not None:
-        return _answer(row, key)
+        return answer_in(row, key)
     if not row["locked"]:
         raise RequestRunning
     return None
 
 
-async def _find(connection: Connection, key: _Key) -> Message:
+async def _find(connection: Connection, key: RequestKey) -> Message:
     row = await connection.fetchrow(
         """
         select request_sha256, response, refusal from request_record
@@ -262,10 +271,17 @@ async def _find(connection: Connection, key: _Key) -> Message:
     )
     if row is None:
         raise RequestRunning
-    return _answer(row, key)
+    return answer_in(row, key)
 
 
-def _answer(row: Row, key: _Key) -> Message:
+def answer_in(row: Row, key: RequestKey) -> Message:
+    """Return the answer that a request's record holds.
+
+    Raises:
+        RequestIdReused: The record is of another request.
+        StoredRefusal: The request was refused.
+        RequestRunning: Its saga has not ended.
+    """
     if row["request_sha256"] != key.sha256:
         raise RequestIdReused
     if row["refusal"] is not None:
@@ -277,7 +293,7 @@ def _answer(row: Row, key: _Key) -> Message:
 
 def _keep(
     tx: Transaction,
-    key: _Key,
+    key: RequestKey,
     *,
     response: Message | None = None,
     saga_id: UUID | None = None,
@@ -289,11 +305,13 @@ def _keep(
         key.request_id,
         key.sha256,
         saga_id,
-        None if response is None else _pack(response),
+        None if response is None else packed(response),
     )
 
 
-def _storing(key: _Key, refusal: DomainError) -> Callable[[Transaction], Awaitable[Message | None]]:
+def _storing(
+    key: RequestKey, refusal: DomainError
+) -> Callable[[Transaction], Awaitable[Message | None]]:
     """Return the work that keeps a refusal as the answer, or gives the one that is there."""
 
     async def store(tx: Transaction) -> Message | None:
@@ -313,10 +331,11 @@ def _storing(key: _Key, refusal: DomainError) -> Callable[[Transaction], Awaitab
     return store
 
 
-def _pack(message: Message) -> bytes:
-    packed = any_pb2.Any()
-    packed.Pack(message)
-    return packed.SerializeToString()
+def packed(message: Message) -> bytes:
+    """Return an answer as a record keeps it, with its type."""
+    envelope = any_pb2.Any()
+    envelope.Pack(message)
+    return envelope.SerializeToString()
 
 
 def _unpack(stored: bytes) -> Message:

@@ -75,12 +75,12 @@ class AsgiServer:
         assert task is not None
         self._connections.add(task)
         try:
-            if len(self._connections) > CONNECTIONS_MAX:
-                await _refuse(writer, HTTPStatus.SERVICE_UNAVAILABLE)
-            else:
-                await self._talk(reader, writer)
-        except (ConnectionError, TimeoutError, asyncio.IncompleteReadError):
-            pass  # the other side has gone, or is too slow
+            # The other side may go, or be too slow.
+            with suppress(ConnectionError, TimeoutError, asyncio.IncompleteReadError):
+                if len(self._connections) > CONNECTIONS_MAX:
+                    await _refuse(writer, HTTPStatus.SERVICE_UNAVAILABLE)
+                else:
+                    await self._talk(reader, writer)
         finally:
             self._connections.discard(task)
             writer.close()

@@ -136,7 +136,7 @@ async def test_who_meets_the_first_calls_effect_gets_its_answer(probe: Probe) ->
     first: list[parties_pb2.Party] = []
 
     async def overtaken(tx: Transaction) -> parties_pb2.Party:
-        key = requests._key(request)
+        key = requests.key_of(request)
         answer = parties_pb2.Party(name="the first")
 
         async def as_the_first(other: Transaction) -> None:
