@@ -13,6 +13,7 @@ from tests.integration.marketplace.market import (
     registered,
     rid,
 )
+from tests.support.refusals import finished
 from tests.support.world import World
 
 WITHIN_S = 30.0
@@ -31,7 +32,7 @@ async def test_a_publication_cut_short_is_finished_after_the_restart(world: Worl
     valuer, server = await open_valuer(world)
     try:
         await world.start(DEFINITION)
-        answer = await listings(seller).PublishListing(request, wait_for_ready=True)
+        answer = await finished(listings(seller).PublishListing, request)
     finally:
         await server.stop(0)
     assert answer.state == listings_pb2.LISTING_STATE_PUBLISHED

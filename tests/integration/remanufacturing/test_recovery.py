@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import asyncpg
-import grpc
 import pytest
 import pytest_asyncio
 from google.protobuf.message import Message
@@ -34,6 +33,7 @@ from tests.integration.remanufacturing.shop import (
 )
 from tests.support import servers
 from tests.support.money import is_balanced
+from tests.support.refusals import finished
 
 Answer = TypeVar("Answer", bound=Message)
 
@@ -105,17 +105,12 @@ def steps_of(*kinds: str) -> list[object]:
     ]
 
 
-async def finished(
+async def sent_again(
     call: Callable[..., Awaitable[Answer]], request: Message, lost: "asyncio.Future[Answer]"
 ) -> Answer:
     """Return what the same request answers after the restart; the first call's answer was lost."""
     await asyncio.gather(lost, return_exceptions=True)
-    while True:
-        try:
-            return await call(request, wait_for_ready=True)
-        except grpc.aio.AioRpcError as error:
-            assert error.code() is grpc.StatusCode.ABORTED  # it is still at work
-            await asyncio.sleep(0.05)
+    return await finished(call, request)
 
 
 async def test_every_saga_is_cut() -> None:
@@ -140,7 +135,7 @@ async def test_a_deposit_is_charged_once(
     call = cores(customer).ChargeCoreDeposit
     async with cut(shop, database, kind, step):
         lost = asyncio.ensure_future(call(request))
-    made = await finished(call, request, lost)
+    made = await sent_again(call, request, lost)
     assert made.state == cores_pb2.CORE_RETURN_STATE_DEPOSIT_CHARGED
     assert (await shop.wallet(customer), await shop.deposits(customer)) == (DEPOSIT, DEPOSIT)
     assert await is_balanced(shop.world)
@@ -171,7 +166,7 @@ async def test_a_deposit_goes_back_once(
     call = cores(shop.maintenance).CancelCoreReturn
     async with cut(shop, database, kind, step):
         lost = asyncio.ensure_future(call(request))
-    await finished(call, request, lost)
+    await sent_again(call, request, lost)
     assert (await shop.wallet(customer), await shop.deposits(customer)) == (DEPOSIT, 0)
     assert await is_balanced(shop.world)
 
@@ -191,7 +186,7 @@ async def test_a_rejected_core_pays_its_freight_once(
     call = cores(shop.foreman).RejectCore
     async with cut(shop, database, kind, step):
         lost = asyncio.ensure_future(call(request))
-    await finished(call, request, lost)
+    await sent_again(call, request, lost)
     assert (await shop.wallet(customer), await shop.deposits(customer)) == (FREIGHT, 0)
     assert await is_balanced(shop.world)
 
@@ -208,7 +203,7 @@ async def test_a_unit_is_installed_and_told_once(
     call = reman(shop.maintenance).InstallUnit
     async with cut(shop, database, kind, step):
         lost = asyncio.ensure_future(call(request))
-    await finished(call, request, lost)
+    await sent_again(call, request, lost)
     assert len((await shop.look_up(machine.name)).components) == 1
     assert len(await shop.events(machine.name)) == 1
 
@@ -225,7 +220,7 @@ async def test_a_unit_is_paid_once(
     call = reman(buyer).BuyUnit
     async with cut(shop, database, kind, step):
         lost = asyncio.ensure_future(call(request))
-    sold = await finished(call, request, lost)
+    sold = await sent_again(call, request, lost)
     assert sold.state == reman_pb2.UNIT_STATE_SOLD
     assert await shop.wallet(buyer) == PRICE
     assert await is_balanced(shop.world)
