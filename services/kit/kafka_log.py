@@ -38,6 +38,9 @@ METADATA_MAX_AGE_MS = 5_000
 CLOSE_TIMEOUT_S = 5.0
 LAG_TIMEOUT_S = 5.0
 LAG_EVERY_S = 5.0  # between two looks for /metrics
+# A reader outlives a broker that is away: one made anew is a new member, and its group waits for
+# the session of the former one to end. One that gets nowhere for so long is made anew all the same.
+READER_KEPT_S = 30.0
 
 log = structlog.get_logger(__name__)
 
@@ -167,6 +170,7 @@ class KafkaFeed:
         self._meter: Any = None
         self._meter_lock = threading.Lock()
         self._lag_seen_at_s = 0.0
+        self._silent_since_s: float | None = None
         self._thread: threading.Thread | None = None
 
     def start(self, apply: Apply, loop: asyncio.AbstractEventLoop) -> None:
@@ -247,19 +251,48 @@ class KafkaFeed:
         return consumer
 
     def _read(self, consumer: Any, apply: Apply, loop: asyncio.AbstractEventLoop) -> None:
+        self._silent_since_s = None
         while not self._stopping.is_set():
             polled = consumer.poll(timeout_ms=POLL_MS)
             for partition in sorted(polled, key=lambda at: (at.topic, at.partition)):
                 raws = polled[partition]
                 self._apply([_record(raw, self._prefix) for raw in raws], apply, loop)
                 # This partition's offset only: others of the same poll are not applied yet.
-                consumer.commit({partition: OffsetAndMetadata(raws[-1].offset + 1)})
-            self._applied = {
-                partition: consumer.position(partition, timeout_ms=REQUEST_TIMEOUT_MS) or 0
-                for partition in consumer.assignment()
-            }
-            if time.monotonic() - self._lag_seen_at_s > LAG_EVERY_S:
-                self._measure_lag()
+                self._commit(consumer, partition, OffsetAndMetadata(raws[-1].offset + 1))
+            try:
+                self._look_around(consumer)
+            except KafkaError as error:
+                log.warning("lag_unknown", group=self._group, error=repr(error))
+
+    def _commit(self, consumer: Any, partition: TopicPartition, offset: OffsetAndMetadata) -> None:
+        """Commit an offset; one that cannot be is with the next, or its records come again.
+
+        Raises:
+            KafkaError: None could be for long.
+        """
+        try:
+            consumer.commit({partition: offset}, timeout_ms=REQUEST_TIMEOUT_MS)
+        except KafkaError as error:
+            log.warning("offset_not_committed", group=self._group, error=repr(error))
+            present_s = time.monotonic()
+            self._silent_since_s = self._silent_since_s or present_s
+            if present_s - self._silent_since_s > READER_KEPT_S:
+                raise
+        else:
+            self._silent_since_s = None
+
+    def _look_around(self, consumer: Any) -> None:
+        """Note how far the reader is, and now and then how far it is behind.
+
+        Raises:
+            KafkaError: The broker does not answer.
+        """
+        self._applied = {
+            partition: consumer.position(partition, timeout_ms=REQUEST_TIMEOUT_MS) or 0
+            for partition in consumer.assignment()
+        }
+        if time.monotonic() - self._lag_seen_at_s > LAG_EVERY_S:
+            self._measure_lag()
 
     def _apply(
         self, records: Sequence[Record], apply: Apply, loop: asyncio.AbstractEventLoop
