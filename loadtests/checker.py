@@ -160,6 +160,8 @@ class Checker:
         records: Counter[UUID] = Counter()
         for service in self._stack.addresses.services:
             records.update(await store.count_records(await self._reader(service), ids))
+        if "valuation" in self._stack.addresses.services:
+            records.update(await store.count_streams(await self._reader("valuation"), ids))
         for identifier in ids:
             if records[identifier] != 1:
                 verdict.find(f"request {identifier} has {records[identifier]} records, not one")

@@ -69,6 +69,18 @@ async def count_records(connection: Connection, ids: Sequence[UUID]) -> Mapping[
     return {row["request_id"]: row["records"] for row in rows}
 
 
+async def count_streams(connection: Connection, ids: Sequence[UUID]) -> Mapping[UUID, int]:
+    """Return how many batches valuation keeps of each request id: the record of a stream."""
+    rows = await connection.fetch(
+        """
+        select request_id, count(*) as records from batch
+        where request_id = any($1::uuid[]) group by request_id
+        """,
+        list(ids),
+    )
+    return {row["request_id"]: row["records"] for row in rows}
+
+
 async def list_applied_twice(connection: Connection) -> list[UUID]:
     """Return events that a consumer has in its inbox under two sequences."""
     rows = await connection.fetch(
