@@ -1,14 +1,35 @@
-"""What maintenance asks of the machines' register for a machine's way into the shop and back."""
+"""What a workshop's work asks of other services: who is a technician, and how a machine is held."""
 
+import grpc
 from ironloop.marketplace.v1 import machines_pb2, machines_pb2_grpc
+from ironloop.options.v1 import options_pb2
+from ironloop.parties.v1 import parties_pb2, parties_pb2_grpc
 
 from services.kit import wire
+from services.kit.clients import PeerRefused
 from services.kit.runtime import Runtime
 from services.kit.sagas import Saga
 from services.maintenance.work_order_model import Held
 
 IN_SHOP = "IN_SHOP"
 ON_LEASE = "ON_LEASE"
+
+
+async def technicians_party(runtime: Runtime, user: str) -> str | None:
+    """Return for which party a user works as a technician; None: for none.
+
+    Raises:
+        PeerUnavailable: Parties does not answer.
+    """
+    stub = runtime.peers.stub("parties", parties_pb2_grpc.PartiesServiceStub)
+    try:
+        found = await runtime.peers.call(stub.GetUser, parties_pb2.GetUserRequest(name=user))
+    except PeerRefused as refusal:
+        if refusal.code is not grpc.StatusCode.NOT_FOUND:
+            raise
+        return None
+    works = found.state == parties_pb2.USER_STATE_ACTIVE
+    return found.party if works and options_pb2.ROLE_TECHNICIAN in found.roles else None
 
 
 async def custody_of(runtime: Runtime, machine: str) -> Held:

@@ -67,6 +67,15 @@ class NotAssignedToYou(PermissionDenied):
         super().__init__(f"{work_order} is assigned to {technician}", work_order=work_order)
 
 
+class NotTheWorkshopsTechnician(PreconditionFailed):
+    """A workshop gives its orders to its own technicians."""
+
+    reason = "NOT_THE_WORKSHOPS_TECHNICIAN"
+
+    def __init__(self, technician: str, workshop: str) -> None:
+        super().__init__(f"{technician} is no technician of {workshop}", subject=technician)
+
+
 class SamePerson(PermissionDenied):
     """Work is verified by a person who did not do it."""
 

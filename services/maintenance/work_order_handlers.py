@@ -33,6 +33,7 @@ from services.maintenance.machine_model import MonitoredMachine
 from services.maintenance.work_errors import (
     NotAPartyToThis,
     NotAssignedToYou,
+    NotTheWorkshopsTechnician,
     WarrantyEnded,
     WorkshopMissing,
 )
@@ -174,15 +175,23 @@ async def open_work_order(
     return await save(tx, order, order.moved(step, at=tx.now, workshop=workshop))
 
 
-async def assign(tx: Transaction, order_id: UUID, *, etag: str, technician: str) -> WorkOrder:
+async def assign(
+    tx: Transaction, order_id: UUID, *, etag: str, technician: str, works_for: str | None
+) -> WorkOrder:
     """Give an order to a technician of its workshop.
+
+    Args:
+        works_for: The party for which they are a technician; None: for none.
 
     Raises:
         NotFound, NotAPartyToThis, EtagMismatch, SagaRunning, TransitionRefused: As they say.
+        NotTheWorkshopsTechnician: They are none of the workshop's.
     """
     _, order = await lock_idle(tx, order_id, etag=etag)
     step = WORK_ORDER.next(order.state, "assign", subject=order.name)
     require_workshop(order, "assign")
+    if works_for != order.workshop:
+        raise NotTheWorkshopsTechnician(technician, order.workshop)
     return await save(tx, order, order.moved(step, at=tx.now, technician=technician))
 
 

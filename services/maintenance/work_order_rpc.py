@@ -15,6 +15,7 @@ from services.kit.transaction import Transaction
 from services.maintenance import (
     completion_handlers,
     machine_clients,
+    shop_clients,
     work_order_handlers,
     work_order_store,
 )
@@ -89,10 +90,18 @@ class WorkOrderRpc(work_orders_pb2_grpc.WorkOrderServiceServicer):
     ) -> pb.WorkOrder:
         """Give an order to a technician."""
         order_id = parse_name(request.name, "workOrders")
+        known: pb.WorkOrder | None = await self._commands.find_answer(request)
+        if known is not None:
+            return known
+        works_for = await shop_clients.technicians_party(self._runtime, request.technician)
         return await self._run(
             request,
             lambda tx: work_order_handlers.assign(
-                tx, order_id, etag=request.etag, technician=request.technician
+                tx,
+                order_id,
+                etag=request.etag,
+                technician=request.technician,
+                works_for=works_for,
             ),
         )
 

@@ -20,7 +20,7 @@ from services.kit.principals import enter, service_principal
 from services.maintenance import work_consumers
 from tests.integration.maintenance.workshop import Shop, number, orders, part, request_id
 from tests.support import money
-from tests.support.refusals import refused
+from tests.support.refusals import finished, refused
 
 OUT_OF_SHOP = machines_pb2.CUSTODY_AVAILABLE
 
@@ -62,7 +62,7 @@ async def test_an_invoice_asked_for_twice_moves_money_once(shop: Shop) -> None:
     await money.fund(shop.world, shop.owner.party, 1_000_00)
     request = pb.InvoiceWorkOrderRequest(request_id=request_id(), name=order.name)
     first, second = await asyncio.gather(
-        *(_until_answered(orders(shop.owner).InvoiceWorkOrder, request) for _ in "ab")
+        *(finished(orders(shop.owner).InvoiceWorkOrder, request) for _ in "ab")
     )
     assert first.txn == second.txn
     assert await shop.balance(shop.owner.party) == 760_00
@@ -241,16 +241,21 @@ async def test_only_the_technician_who_has_an_order_begins_it(shop: Shop) -> Non
         )
 
 
-async def _until_answered(call: object, request: object) -> pb.WorkOrder:
-    """Repeat a call as long as its first one is still at work."""
-    async with asyncio.timeout(20):
-        while True:
-            try:
-                return await call(request)  # type: ignore[operator, no-any-return]
-            except grpc.aio.AioRpcError as error:
-                if error.code() is not grpc.StatusCode.ABORTED:
-                    raise
-            await asyncio.sleep(0.05)
+@pytest.mark.parametrize("who", ["another workshop's", "no technician", "nobody"])
+async def test_an_order_goes_to_a_technician_of_its_workshop(shop: Shop, who: str) -> None:
+    order = await shop.opened(await shop.machine())
+    if who == "nobody":
+        technician = name("users", new_id())
+    elif who == "no technician":
+        technician = shop.owner.subject
+    else:
+        technician = (await shop.world.party("TECHNICIAN")).subject
+    with refused("NOT_THE_WORKSHOPS_TECHNICIAN"):
+        await orders(shop.foreman).AssignWorkOrder(
+            pb.AssignWorkOrderRequest(
+                request_id=request_id(), name=order.name, technician=technician
+            )
+        )
 
 
 async def test_an_order_sees_to_its_faults_and_clears_them_once_it_is_completed(
