@@ -21,6 +21,10 @@ TREE = "tree.bin"
 OUTCOME = "outcome.json"
 
 
+class InputRefused(Exception):
+    """The rows cannot be read, or are not those that the operation began with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """What a worker shall do.

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -27,6 +27,7 @@ from services.valuation.batch_files import (
     RESULT,
     TREE,
     BatchFolder,
+    InputRefused,
     Job,
     Outcome,
     file_sha256,
@@ -69,12 +70,15 @@ SCHEMA = pa.schema(
 )
 
 
-class InputRefused(Exception):
-    """The rows cannot be read, or are not those that the operation began with."""
+def main(folder: BatchFolder, *, said: Callable[[int], None]) -> None:
+    """Value what the folder's job says.
 
+    Args:
+        said: Hears after each chunk how many rows are done.
 
-def main(folder: BatchFolder) -> None:
-    """Value what the folder's job says."""
+    Raises:
+        InputRefused: The rows cannot be read.
+    """
     job = folder.read_job()
     model = ResidualValueModel(Path(job.model))
     if model.sha256 != job.model_sha256:
@@ -89,7 +93,7 @@ def main(folder: BatchFolder) -> None:
             mark = len(chunk), sum(map(bool, scored.errors))
             _write_part(folder, number, _table(chunk, scored, first=rows), scored, mark)
         rows, errors = rows + mark[0], errors + mark[1]
-        _say(rows=rows)
+        said(rows)
     if not rows:
         raise InputRefused("the file holds no rows")
     if folder.outcome() is None:
@@ -190,6 +194,6 @@ if __name__ == "__main__":
     os.nice(NICENESS)
     pa.set_cpu_count(1)
     try:
-        main(BatchFolder(Path(sys.argv[1])))
+        main(BatchFolder(Path(sys.argv[1])), said=lambda rows: _say(rows=rows))
     except InputRefused as refusal:
         _say(refused=str(refusal))

@@ -308,6 +308,46 @@ async def test_a_batch_goes_on_after_the_service_was_killed(floor: Floor) -> Non
     assert len(await events_of(floor, batch.name)) == 1
 
 
+@pytest.mark.parametrize("harm", ["", "a record", "the result", "the rows", "the folder"])
+async def test_a_batch_is_valued_again_and_compared(floor: Floor, harm: str) -> None:
+    funder = await floor.desk.world.party("FUNDER")
+    floor.put(funder, "fleet.parquet", 2_500)
+    batch = batch_of(
+        await floor.until_done(funder, (await floor.start(funder, file="fleet.parquet")).name)
+    )
+    folder = (floor.settings["results"] / batch.result_file).parent
+    if harm == "a record":
+        records = bytearray((folder / "records.bin").read_bytes())
+        records[32 * 1_700] ^= 1
+        (folder / "records.bin").write_bytes(records)
+    elif harm == "the result":
+        floor.put(funder, "other.parquet", 2_500, bad_every=7)
+        other = floor.settings["portfolios"] / funder.party.removeprefix("parties/")
+        (folder / "result.parquet").write_bytes((other / "other.parquet").read_bytes())
+    elif harm == "the rows":
+        floor.put(funder, "fleet.parquet", 2_501)
+    elif harm == "the folder":
+        folder.rename(folder.with_name("elsewhere"))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "services.valuation", "replay-batch", batch.name),
+        env=os.environ | environment_of(floor),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said = (await process.communicate())[0].decode()
+    expected = {
+        "": (0, "MATCH: "),
+        "a record": (1, "the records of these rows differ: 1700\nMISMATCH: "),
+        "the result": (1, "result.parquet is not the file that the batch made\nMISMATCH: "),
+        "the rows": (2, "not replayed: fleet.parquet was changed after the operation began"),
+        "the folder": (2, "not replayed: the files of batches/"),
+    }
+    status, text = expected[harm]
+    assert text in said
+    assert process.returncode == status
+    assert not list(folder.glob("replay-*"))
+
+
 def environment_of(floor: Floor) -> dict[str, str]:
     """Return the settings of the world's valuation as environment variables."""
     values = floor.desk.world.settings_of("valuation") | floor.settings
