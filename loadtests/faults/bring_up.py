@@ -18,7 +18,7 @@ from loadtests.faults import consumer
 from services.kit.contract import dead_letter_topic, event_topics
 
 PASSWORD = "the password of the campaign"
-SERVES_WITHIN_S = 60.0
+SERVES_WITHIN_S = 240.0  # ten on two idle cores
 
 _SETTINGS = {
     "environment": "local",

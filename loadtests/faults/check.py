@@ -4,11 +4,10 @@ Everything is read by the owner's own connection, after the load has ended and a
 """
 
 import asyncio
-import contextlib
-import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import asyncpg
@@ -16,15 +15,17 @@ from ironloop.settlement.v1 import settlement_pb2 as pb
 
 from loadtests.faults import consumer
 from loadtests.faults.journal import Journal
+from loadtests.faults.patience import Patience
 from loadtests.faults.stack import AWAY, Stack
 from services.kit.clock import BusinessClock
 from services.kit.database import Database
 from services.settlement.verify import Broker, verify
 
-POLL_S = 0.05
+POLL_S = 0.1
+READS_MAX = 100  # holds expire one after the other, for two seconds at most
 FINDINGS_MAX = 5  # of a kind; the first ones show what happened
 STATEMENT_TIMEOUT_MS = 60_000
-CONNECT_WITHIN_S = 2.0
+ANSWER_WITHIN_S = 3.0
 TOPIC = "settlement.ledger.v1"
 
 Row = asyncpg.Record
@@ -81,93 +82,151 @@ async def mark(stack: Stack) -> Mark:
         await owner.close()
 
 
-async def until_reached(stack: Stack, *, deadline_s: float, meanwhile: Callable[[], None]) -> bool:
-    """Wait until the consumer is as far as the ledger is now; return whether it is in time.
+async def until_reached(stack: Stack, patience: Patience, *, meanwhile: Callable[[], None]) -> str:
+    """Wait until the consumer is as far as the ledger is now; return what is missing, or "".
 
     The load goes on meanwhile, so there is always some event on its way.
 
     Args:
-        deadline_s: Monotonic.
         meanwhile: Called between two looks.
     """
     goal: int | None = None
-    while time.monotonic() < deadline_s:
-        with contextlib.suppress(*AWAY):
-            standing = await _standing(stack)
-            goal = standing.last if goal is None else goal
-            if standing.applied >= goal:
-                return True
-        meanwhile()
-        await asyncio.sleep(POLL_S)
-    return False
-
-
-async def until_applied(stack: Stack, *, deadline_s: float) -> str:
-    """Wait until no event waits and the consumer has applied all; return what is missing, or "".
-
-    Args:
-        deadline_s: Monotonic.
-    """
     missing = "the databases do not answer"
-    while time.monotonic() < deadline_s:
-        with contextlib.suppress(*AWAY):
-            missing = (await _standing(stack)).missing()
-            if not missing:
-                return ""
-        await asyncio.sleep(POLL_S)
+    async with Lookout.open(stack) as lookout:
+        while not patience.is_over:
+            if standing := await lookout.standing():
+                goal = standing.last if goal is None else goal
+                if standing.applied >= goal:
+                    return ""
+                missing = standing.missing()
+            meanwhile()
+            await asyncio.sleep(POLL_S)
     return missing
 
 
-async def _standing(stack: Stack) -> Standing:
-    owner = await asyncpg.connect(stack.owner_dsn("settlement"), timeout=CONNECT_WITHIN_S)
-    try:
-        waiting = await owner.fetchval("select count(*) from outbox")
-        last = await owner.fetchval("select event_sequence from ledger where id = 1")
-    finally:
-        owner.terminate()
-    copy = await asyncpg.connect(stack.owner_dsn(consumer.NAME), timeout=CONNECT_WITHIN_S)
-    try:
-        applied = await copy.fetchval(
-            "select coalesce(max(sequence), 0) from inbox where topic = $1", TOPIC
-        )
-        parked = await copy.fetchval("select count(*) from parked_event")
-    finally:
-        copy.terminate()
-    return Standing(waiting, last, applied, parked)
+async def until_applied(stack: Stack, patience: Patience) -> str:
+    """Wait until no event waits and the consumer has applied all; return what is missing, or ""."""
+    missing = "the databases do not answer"
+    async with Lookout.open(stack) as lookout:
+        while not patience.is_over:
+            if standing := await lookout.standing():
+                missing = standing.missing()
+                if not missing:
+                    return ""
+            await asyncio.sleep(POLL_S)
+    return missing
+
+
+@dataclass(slots=True)
+class Lookout:
+    """Looks at both databases over connections that it keeps: one costs more than a look."""
+
+    stack: Stack
+    _connections: dict[str, asyncpg.Connection] = field(default_factory=dict)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, stack: Stack) -> AsyncIterator["Lookout"]:
+        """Hold one open for the length of the block."""
+        lookout = cls(stack)
+        try:
+            yield lookout
+        finally:
+            lookout._forget()
+
+    async def standing(self) -> Standing | None:
+        """Return how far the events are, or None where a database is away."""
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                owner = await self._connection("settlement")
+                waiting = await owner.fetchval("select count(*) from outbox")
+                last = await owner.fetchval("select event_sequence from ledger where id = 1")
+                copy = await self._connection(consumer.NAME)
+                applied = await copy.fetchval(
+                    "select coalesce(max(sequence), 0) from inbox where topic = $1", TOPIC
+                )
+                parked = await copy.fetchval("select count(*) from parked_event")
+        except AWAY:
+            self._forget()
+            return None
+        return Standing(waiting, last, applied, parked)
+
+    async def _connection(self, database: str) -> asyncpg.Connection:
+        if database not in self._connections:
+            self._connections[database] = await asyncpg.connect(self.stack.owner_dsn(database))
+        return self._connections[database]
+
+    def _forget(self) -> None:
+        for connection in self._connections.values():
+            connection.terminate()
+        self._connections.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What both databases hold after a round, all of one standing."""
+
+    posted: Sequence[Row]
+    refused: Sequence[Row]
+    balances: Sequence[Row]
+    effects: Sequence[Row]
+    effect_count: int
+    copied: Sequence[Row]
 
 
 async def check(stack: Stack, journal: Journal, before: Mark, *, since: datetime) -> list[str]:
     """Return everything that is wrong after a round."""
+    remains = await _remains(stack, before)
+    problems = [
+        *check_transfers(journal, remains.posted, before),
+        *check_refusals(journal, remains.refused, before),
+        *check_effects(remains.posted, remains.effects),
+        *check_copies(remains.balances, remains.copied),
+    ]
+    if remains.effect_count != before.transfers + len(remains.posted):
+        problems.append(
+            f"the consumer holds {remains.effect_count} effects of "
+            f"{before.transfers + len(remains.posted)}"
+        )
+    return problems + await prove(stack, since=since)
+
+
+async def _remains(stack: Stack, before: Mark) -> Remains:
+    """Read what is left, anew where a hold expired meanwhile: a transfer that nobody asks for."""
+    async with Lookout.open(stack) as lookout:
+        for _ in range(READS_MAX):
+            standing = await lookout.standing()
+            remains = await _read(stack, before)
+            await asyncio.sleep(POLL_S)
+            if standing is None or standing.missing():
+                continue
+            if standing == await lookout.standing():
+                break
+    return remains
+
+
+async def _read(stack: Stack, before: Mark) -> Remains:
     owner = await asyncpg.connect(stack.owner_dsn("settlement"))
     copy = await asyncpg.connect(stack.owner_dsn(consumer.NAME))
     try:
-        posted = await owner.fetch(
-            "select * from transfer where ledger = 1 and number > $1 order by number, id",
-            before.transfers,
+        return Remains(
+            posted=await owner.fetch(
+                "select * from transfer where ledger = 1 and number > $1 order by number, id",
+                before.transfers,
+            ),
+            refused=await owner.fetch("select id, reason from rejection"),
+            balances=await owner.fetch(
+                "select id, credits_posted - debits_posted as balance from account order by id"
+            ),
+            effects=await copy.fetch(
+                "select * from effect where number > $1 order by number, id", before.transfers
+            ),
+            effect_count=await copy.fetchval("select count(*) from effect"),
+            copied=await copy.fetch("select account, balance from balance_copy"),
         )
-        refused = await owner.fetch("select id, reason from rejection")
-        balances = await owner.fetch(
-            "select id, credits_posted - debits_posted as balance from account order by id"
-        )
-        effects = await copy.fetch(
-            "select * from effect where number > $1 order by number, id", before.transfers
-        )
-        effect_count = await copy.fetchval("select count(*) from effect")
-        copied = await copy.fetch("select account, balance from balance_copy")
     finally:
         await owner.close()
         await copy.close()
-    problems = [
-        *check_transfers(journal, posted, before),
-        *check_refusals(journal, refused, before),
-        *check_effects(posted, effects),
-        *check_copies(balances, copied),
-    ]
-    if effect_count != before.transfers + len(posted):
-        problems.append(
-            f"the consumer holds {effect_count} effects of {before.transfers + len(posted)}"
-        )
-    return problems + await prove(stack, since=since)
 
 
 async def prove(stack: Stack, *, since: datetime | None) -> list[str]:

@@ -1,7 +1,7 @@
 """Which faults a round has, by its seed alone.
 
-Seeds come in blocks of ten. In an even block two faults strike at once, and the block's ten
-rounds hold every fault there is; in an odd block a round has one.
+Seeds come in blocks of ten. In an even block two faults strike at once, in one of its rounds
+three, and the block's ten rounds hold every fault there is; in an odd block a round has one.
 """
 
 import random
@@ -12,7 +12,7 @@ ROUNDS_OF_BLOCK = 10
 DEALS_MAX = 100_000
 
 # The parts of the stack that a fault takes hold of; faults of one part never strike at once.
-PARTS = ("relay", "service", "consumer", "broker", "postgres")
+PARTS = ("relay", "service", "consumer", "broker", "postgres", "parties")
 
 # Whom a wire of each link connects. Settlement's two replicas are one service here.
 LINKS = {
@@ -21,7 +21,10 @@ LINKS = {
     "service-kafka": frozenset({"relay", "broker"}),
     "consumer-postgres": frozenset({"consumer", "postgres"}),
     "consumer-kafka": frozenset({"consumer", "broker"}),
+    "client-parties": frozenset({"parties"}),
+    "service-parties": frozenset({"relay", "service", "parties"}),
 }
+ODD = "client-parties"  # of 21 faults one is left over; this one breaks the fewest parts
 TROUBLES = ("delay", "slice", "cut", "hang")
 KILLED = {
     "service": frozenset({"service"}),
@@ -64,36 +67,34 @@ def faults_of(seed: int, *, with_disk: bool) -> list[Fault]:
         rng.shuffle(dealt)
         chosen = [dealt[place]]
     else:
-        pairs = _deal_pairs(rng)
-        chosen = list(pairs[place])
+        chosen = _deal(rng)[place]
     # Where the machine has no disk of its own to fill, that fault is left out, and no other
     # takes its place, so that a seed has the same faults everywhere else.
     return [fault for fault in chosen if with_disk or fault.kind != DISK]
 
 
 def _all_faults(rng: random.Random) -> list[Fault]:
-    """Return every fault once, the troubles of wires on links drawn so that no link is left out."""
-    links = list(LINKS)
-    rng.shuffle(links)
-    troubles = [*TROUBLES, rng.choice(TROUBLES), rng.choice(TROUBLES)]
+    """Return every fault once: of each link one trouble, drawn so that none is left out."""
+    troubles = [*TROUBLES, *(rng.choice(TROUBLES) for _ in range(len(LINKS) - len(TROUBLES)))]
     rng.shuffle(troubles)
-    links.append(rng.choice(links))
     return [
         *(Fault("kill", target, parts) for target, parts in KILLED.items()),
         *(Fault("stop", target, parts) for target, parts in STOPPED.items()),
-        *(Fault(trouble, link, LINKS[link]) for trouble, link in zip(troubles, links, strict=True)),
+        *(Fault(trouble, link, LINKS[link]) for trouble, link in zip(troubles, LINKS, strict=True)),
         Fault(DISK, "postgres", frozenset({"postgres"})),
     ]
 
 
-def _deal_pairs(rng: random.Random) -> Sequence[tuple[Fault, Fault]]:
-    """Return all twenty faults in pairs that break different parts."""
+def _deal(rng: random.Random) -> Sequence[list[Fault]]:
+    """Return all 21 faults, two a round and once three, those of a round in different parts."""
     for _ in range(DEALS_MAX):
         faults = _all_faults(rng)
         rng.shuffle(faults)
+        odd = next(fault for fault in faults if fault.target == ODD)
+        faults.remove(odd)
         # Those that have the fewest partners choose first.
         faults.sort(key=lambda fault: (-len(fault.parts), "postgres" not in fault.parts))
-        pairs = []
+        pairs: list[list[Fault]] = []
         while faults:
             fault = faults.pop(0)
             partners = [other for other in faults if not fault.parts & other.parts]
@@ -101,8 +102,10 @@ def _deal_pairs(rng: random.Random) -> Sequence[tuple[Fault, Fault]]:
                 break
             partner = rng.choice(partners)
             faults.remove(partner)
-            pairs.append((fault, partner))
+            pairs.append([fault, partner])
         else:
             rng.shuffle(pairs)
+            free = [pair for pair in pairs if not any(one.parts & odd.parts for one in pair)]
+            rng.choice(free).append(odd)
             return pairs
     raise AssertionError("the faults cannot be dealt in pairs")

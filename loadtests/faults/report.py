@@ -17,12 +17,15 @@ from infra.local.paths import ROOT
 from loadtests.faults.campaign import SERVES_WITHIN_S, Round
 
 DEFAULT_FOLDER = ROOT / "build" / "faults"
+COUNT_SHOWN_FROM_S = 1.0  # of a difference between the clock's seconds and those that count
 
 
 def line_of(place: int, total: int, done: Round) -> str:
     """Return one line that says what a round did."""
     tally = done.tally
     recovery = "not recovered" if done.recovery_s is None else f"{done.recovery_s:.1f} s to serve"
+    if done.recovery_s is not None and done.recovery_s - done.counted_s >= COUNT_SHOWN_FROM_S:
+        recovery += f" ({done.counted_s:.1f} count)"
     verdict = "FAILED" if done.problems else "passed"
     return (
         f"{place:4}/{total} seed {done.seed:<5} {' + '.join(done.faults):44} "

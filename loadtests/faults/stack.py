@@ -40,6 +40,7 @@ REPLICAS = ("settlement-1", "settlement-2")
 CONSUMER = "consumer"
 CALLER = "finance"  # the service in whose name the load is posted
 FOLDER_PREFIX = "ironloop-faults-"
+TOKEN_WITHIN_S = 2.0  # one try; a wire that hangs would keep it for ever
 
 # Small enough for two cores and a small disk; durability as in production.
 POSTGRES_SETTINGS = {
@@ -108,9 +109,9 @@ class Stack:
             self._ports[name] = free_port()
         return self._ports[name]
 
-    def channel_address(self, replica: str) -> str:
-        """Return where clients reach a replica, through their wire."""
-        return f"127.0.0.1:{self.wires['client', replica].port}"
+    def channel_address(self, name: str) -> str:
+        """Return where clients reach a replica or parties, through their wire."""
+        return f"127.0.0.1:{self.wires['client', name].port}"
 
     def is_running(self, name: str) -> bool:
         """Whether a process runs."""
@@ -152,7 +153,9 @@ class Stack:
                 await asyncio.sleep(POLL_S)
 
     async def token(self) -> str:
-        """Return a fresh token of a service; parties may still be about to find PostgreSQL again.
+        """Return a fresh token of a service, asked for through the wire to parties.
+
+        Parties may still be about to find PostgreSQL again.
 
         Raises:
             TimeoutError: Parties issues none.
@@ -161,13 +164,13 @@ class Stack:
             client=parties_pb2.ClientCredentials(service=f"services/{CALLER}", secret=PASSWORD)
         )
         async with (
-            grpc.aio.insecure_channel(f"127.0.0.1:{self.port('parties')}") as channel,
+            grpc.aio.insecure_channel(self.channel_address("parties")) as channel,
             asyncio.timeout(SERVES_WITHIN_S),
         ):
             while True:
                 with contextlib.suppress(grpc.aio.AioRpcError):
                     stub = parties_pb2_grpc.PartiesServiceStub(channel)
-                    return (await stub.IssueToken(request)).token
+                    return (await stub.IssueToken(request, timeout=TOKEN_WITHIN_S)).token
                 await asyncio.sleep(POLL_S)
 
     async def _leads(self, replica: str) -> bool:
@@ -188,12 +191,15 @@ class Stack:
     async def _open(self) -> None:
         self._starts["postgres"] = self._start_postgres
         self._starts["kafka"] = self._start_kafka
-        await asyncio.to_thread(prepare_kafka, self.folder / "kafka")
+        prepare_kafka(
+            self.folder / "kafka"
+        )  # not in a thread: an older one does not see our mounts
         for caller in (*REPLICAS, CONSUMER):
             await self._open_wire(caller, "postgres", target=self.port("postgres"))
             await self._open_wire(caller, "kafka", target=self.port(f"kafka for {caller}"))
-        for replica in REPLICAS:
-            await self._open_wire("client", replica, target=self.port(replica))
+            await self._open_wire(caller, "parties", target=self.port("jwks"))
+        for callee in (*REPLICAS, "parties"):
+            await self._open_wire("client", callee, target=self.port(callee))
         self.start("kafka")
         self.start("postgres")
         await make_databases(self.owner_dsn)
@@ -241,7 +247,7 @@ class Stack:
             "services.parties",
             prefix="PARTIES",
             postgres_port=self.port("postgres"),
-            jwks_url="",  # it issues the tokens itself
+            jwks_port=None,  # it issues the tokens itself
             metrics_listen=f"127.0.0.1:{self.port('jwks')}",
             service_secrets=json.dumps({CALLER: PASSWORD}),
             operator_password=PASSWORD,
@@ -254,6 +260,7 @@ class Stack:
             "services.settlement",
             prefix="SETTLEMENT",
             postgres_port=self.wires[name, "postgres"].port,
+            jwks_port=self.wires[name, "parties"].port,
             kafka_bootstrap=f"127.0.0.1:{self.wires[name, 'kafka'].port}",
         )
 
@@ -263,11 +270,19 @@ class Stack:
             "loadtests.faults.consumer",
             prefix="FAULTS",
             postgres_port=self.wires[CONSUMER, "postgres"].port,
+            jwks_port=self.wires[CONSUMER, "parties"].port,
             kafka_bootstrap=f"127.0.0.1:{self.wires[CONSUMER, 'kafka'].port}",
         )
 
     def _start_service(
-        self, name: str, module: str, *, prefix: str, postgres_port: int, **settings: str
+        self,
+        name: str,
+        module: str,
+        *,
+        prefix: str,
+        postgres_port: int,
+        jwks_port: int | None,
+        **settings: str,
     ) -> Process:
         service = prefix.lower()
         common = {
@@ -278,7 +293,7 @@ class Stack:
                 user=role_of(service),
                 password=PASSWORD,
             ),
-            "jwks_url": f"http://127.0.0.1:{self.port('jwks')}/.well-known/jwks.json",
+            "jwks_url": f"http://127.0.0.1:{jwks_port}/.well-known/jwks.json" if jwks_port else "",
         }
         log = self.logs / f"{name}.log"
         return start_service(name, module, prefix=prefix, log=log, settings=common | settings)
@@ -304,6 +319,8 @@ async def open_stack() -> AsyncIterator[Stack]:
         exits.callback(shutil.rmtree, folder, ignore_errors=True)
         if disk is not None:
             exits.callback(disk.remove)
+            # The broker's log, too, lies in memory: what others do to the disk breaks nothing here.
+            exits.callback(make_small_disk(folder / "kafka").remove)
         stack = Stack(folder, disk, no_disk, exits)
         exits.push_async_callback(stack._close)
         await stack._open()

@@ -13,13 +13,14 @@ import psutil
 
 from loadtests.faults.plan import DISK, LINKS, Fault
 from loadtests.faults.stack import CONSUMER, REPLICAS, Stack
-from loadtests.faults.wire import Cut, Delay, Hang, Slice, Trouble, Wire
+from loadtests.faults.wire import CUT_BYTES_MAX, Cut, Delay, Hang, Slice, Trouble, Wire
 
 DOWN_S = (0.1, 0.6)  # until what was killed is started again
 STOPPED_S = (1.0, 3.5)
 TROUBLED_S = (1.0, 3.0)
+CUT_BYTES_MAX_OF_PARTIES = 1_000  # its lines carry a token or the keys, and end
 FULL_S = (0.3, 1.0)  # after the first writer has met the full disk
-FIRES_WITHIN_S = 10.0
+FIRES_WITHIN_S = 30.0  # nothing waits so long where the machine is not busy
 POLL_S = 0.02
 
 _KILLED = "was terminated by signal 9"
@@ -111,7 +112,7 @@ async def _stop(stack: Stack, fault: Fault, rng: random.Random, leader: str) -> 
 async def _trouble(
     wires: Sequence[Wire], fault: Fault, rng: random.Random, fires_within_s: float
 ) -> Strike:
-    troubles = [_new_trouble(fault.kind, rng) for _ in wires]
+    troubles = [_new_trouble(fault, rng) for _ in wires]
     seconds = rng.uniform(*TROUBLED_S)
     for wire, trouble in zip(wires, troubles, strict=True):
         wire.begin(trouble)
@@ -143,12 +144,15 @@ def _all_stopped(processes: Sequence[psutil.Process]) -> bool:
     return all(process.status() == psutil.STATUS_STOPPED for process in processes)
 
 
-def _new_trouble(kind: str, rng: random.Random) -> Trouble:
-    if kind == "delay":
+def _new_trouble(fault: Fault, rng: random.Random) -> Trouble:
+    if fault.kind == "delay":
         return Delay(rng.uniform(0.01, 0.2))
-    if kind == "slice":
+    if fault.kind == "slice":
         return Slice(rng.randint(1, 40))
-    return Cut(random.Random(rng.random())) if kind == "cut" else Hang()
+    if fault.kind == "hang":
+        return Hang()
+    bytes_max = CUT_BYTES_MAX if "parties" not in fault.target else CUT_BYTES_MAX_OF_PARTIES
+    return Cut(random.Random(rng.random()), bytes_max=bytes_max)
 
 
 def _touched(troubles: Sequence[Trouble]) -> int:
@@ -160,7 +164,7 @@ def _wires_of(stack: Stack, link: str) -> list[Wire]:
     caller, _, callee = link.partition("-")
     if callee == "service":
         return [stack.wires[caller, replica] for replica in REPLICAS]
-    callers = REPLICAS if caller == "service" else (CONSUMER,)
+    callers = {"service": REPLICAS, "consumer": (CONSUMER,)}.get(caller, (caller,))
     return [stack.wires[name, callee] for name in callers]
 
 

@@ -44,6 +44,9 @@ _OPEN = frozenset(
     }
 )
 
+# What grpc.aio says by itself where a stream's line breaks as it is opened; no server sent it.
+OF_THE_CLIENT = "Internal error from Core"
+
 Request = tuple[pb.Transfer, ...]
 
 
@@ -67,9 +70,9 @@ class Client:
         for channel in self._channels:
             await channel.close()
 
-    def stub(self, replica: int) -> "rpc.SettlementServiceAsyncStub":
-        """Return the stub of a replica, with the present token."""
-        channel: Any = AuthorisedChannel(self._channels[replica], self.token())
+    def stub(self, replica: int, *, token: str = "") -> "rpc.SettlementServiceAsyncStub":
+        """Return the stub of a replica, with the present token or another."""
+        channel: Any = AuthorisedChannel(self._channels[replica], token or self.token())
         stub: rpc.SettlementServiceAsyncStub = rpc.SettlementServiceStub(channel)
         return stub
 
@@ -91,7 +94,7 @@ class Client:
                 results = answer.results
         except grpc.aio.AioRpcError as error:
             self.journal.unanswered()
-            if error.code() not in _OPEN:
+            if not leaves_open(error):
                 self.journal.find(f"a posting was answered {describe(error)}")
             return False
         self.journal.answered(rows, results)
@@ -111,11 +114,18 @@ class Client:
                 self.journal.answered(requests[answered], answer.results)
                 answered += 1
         except grpc.aio.AioRpcError as error:
-            if error.code() not in _OPEN:
+            if not leaves_open(error):
                 self.journal.find(f"a stream was answered {describe(error)}")
         for _ in requests[answered:]:
             self.journal.unanswered()
         return answered
+
+
+def leaves_open(error: grpc.aio.AioRpcError) -> bool:
+    """Whether a failed call says nothing of its transfers, as a line that broke does."""
+    return error.code() in _OPEN or (
+        error.code() is grpc.StatusCode.INTERNAL and error.details() == OF_THE_CLIENT
+    )
 
 
 def describe(error: grpc.aio.AioRpcError) -> str:

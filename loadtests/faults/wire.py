@@ -14,7 +14,7 @@ CHUNK_BYTES_MAX = 65_536
 SLICES_MAX = 256  # of one chunk; the rest of it passes whole, or a large batch would take minutes
 CUT_BYTES_MAX = 20_000
 _RESET = struct.pack("ii", 1, 0)  # linger on, for no time: what is closed so sends an RST
-LOOK_EVERY_S = 0.02
+LOOK_EVERY_S = 0.05
 LOOPBACK = "127.0.0.1"
 
 
@@ -117,6 +117,7 @@ class Cut:
 
     rng: random.Random
     touched: int = 0
+    bytes_max: int = CUT_BYTES_MAX
     _left: dict[Line, int] = field(default_factory=dict)
 
     def begin(self, lines: set[Line]) -> None:
@@ -127,7 +128,7 @@ class Cut:
 
     async def carry(self, chunk: bytes, line: Line, writer: asyncio.StreamWriter) -> None:
         """Pass on what the line may still carry."""
-        left = self._left.setdefault(line, self.rng.randrange(CUT_BYTES_MAX))
+        left = self._left.setdefault(line, self.rng.randrange(self.bytes_max))
         if len(chunk) > left:
             writer.write(chunk[:left])
             self.touched += 1
