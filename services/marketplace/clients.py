@@ -1,11 +1,14 @@
-"""What marketplace asks of valuation."""
+"""What marketplace asks of valuation and of leasing."""
 
 from datetime import UTC
 
+import grpc
 from ironloop.common.v1 import common_pb2
+from ironloop.leasing.v1 import programmes_pb2, programmes_pb2_grpc
 from ironloop.valuation.v1 import valuation_pb2, valuation_pb2_grpc
 
 from services.kit import wire
+from services.kit.clients import PeerRefused
 from services.kit.runtime import Runtime
 from services.marketplace.listing_model import Guide
 
@@ -38,6 +41,24 @@ async def get_valuation(runtime: Runtime, valuation: str) -> Guide:
             stub.GetValuation, valuation_pb2.GetValuationRequest(name=valuation)
         )
     )
+
+
+async def is_open_programme(runtime: Runtime, programme: str, *, lessor: str) -> bool:
+    """Return whether a lessor makes quotes from a lease programme of its own.
+
+    Raises:
+        PeerUnavailable: Leasing does not answer.
+    """
+    stub = runtime.peers.stub("leasing", programmes_pb2_grpc.ProgrammeServiceStub)
+    request = programmes_pb2.GetLeaseProgrammeRequest(name=programme)
+    try:
+        found = await runtime.peers.call(stub.GetLeaseProgramme, request)
+    except PeerRefused as refusal:
+        if refusal.code is not grpc.StatusCode.NOT_FOUND:
+            raise
+        return False
+    is_open: bool = found.state == programmes_pb2.PROGRAMME_STATE_PUBLISHED
+    return is_open and found.lessor == lessor
 
 
 def _guide_of(valuation: valuation_pb2.Valuation) -> Guide:

@@ -8,7 +8,6 @@ from services.kit.amounts import yuan
 from services.kit.errors import (
     AlreadyExists,
     InvalidArgument,
-    NotYetAvailable,
     PreconditionFailed,
 )
 
@@ -196,11 +195,27 @@ class MachineNotAvailable(PreconditionFailed):
         super().__init__(f"{machine} is {custody}, not AVAILABLE", subject=machine)
 
 
-class NotYetAvailableFormat(NotYetAvailable):
-    """A format of listing that is declared and not built."""
+class ListedForLease(PreconditionFailed):
+    """What is offered for lease is not sold."""
 
-    def __init__(self, form: str) -> None:
-        super().__init__(f"a listing of format {form}")
+    reason = "LISTED_FOR_LEASE"
+
+    def __init__(self, listing: str, programme: str) -> None:
+        super().__init__(
+            f"{listing} is for lease; ask leasing for a quote from {programme}", subject=listing
+        )
+
+
+class LeaseProgrammeNotOpen(PreconditionFailed):
+    """A machine is offered for lease from a programme of its seller's that makes quotes."""
+
+    reason = "LEASE_PROGRAMME_NOT_OPEN"
+
+    def __init__(self, programme: str, seller: str) -> None:
+        super().__init__(
+            f"{seller} makes no quotes from {programme}; name an open programme of its own",
+            subject=programme,
+        )
 
 
 class MachineAlreadyListed(PreconditionFailed):

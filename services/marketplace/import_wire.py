@@ -71,6 +71,7 @@ def listing_row(row: listings_pb2.ListingRow) -> ListingStated | Report:
             photos=row.photos,
             title_proofs=row.title_proofs,
             lien_disclosure=row.lien_disclosure if row.HasField("lien_disclosure") else None,
+            lease_programme=row.lease_programme,
         ),
     )
     try:

@@ -28,7 +28,7 @@ GUIDE_GOOD_FOR = timedelta(days=30)  # as long as a valuation is
 
 
 class ListingFormat(StrEnum):
-    """How a listing is sold."""
+    """How a listing is sold, or that it is leased."""
 
     FIXED = "FIXED"
     OFFER = "OFFER"
@@ -88,7 +88,11 @@ class LienDisclosure:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a seller writes in a listing."""
+    """What a seller writes in a listing.
+
+    Attributes:
+        lease_programme: "leaseProgrammes/<uuid>" with format LEASE, else "".
+    """
 
     format: ListingFormat
     ask_fen: int
@@ -98,6 +102,7 @@ class Content:
     photos: tuple[Document, ...]
     title_proofs: tuple[Document, ...]
     lien_disclosure: LienDisclosure | None
+    lease_programme: str = ""
 
 
 @dataclass(frozen=True, slots=True)

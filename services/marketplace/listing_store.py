@@ -32,9 +32,9 @@ async def insert_listing(connection: Connection, listing: Listing) -> bool:
             (id, state, machine_id, seller, reference, format, ask_fen, price_override_reason,
              region, description, photos, title_proofs, lien_disclosure, make, model,
              equipment_class, build_year, hours_meter, search_terms, disposal, create_time,
-             update_time)
+             update_time, lease_programme)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-                $19, nullif($20, ''), $21, $21)
+                $19, nullif($20, ''), $21, $21, $22)
         on conflict (seller, reference) where reference is not null do nothing returning true
         """,
         listing.id,
@@ -58,6 +58,7 @@ async def insert_listing(connection: Connection, listing: Listing) -> bool:
         _terms_of(listing),
         listing.disposal,
         listing.create_time,
+        content.lease_programme,
     )
     return bool(written)
 
@@ -75,7 +76,7 @@ async def update_listing(
             build_year = $15, hours_meter = $16, search_terms = $17, guide = $18,
             order_name = $19, buyer = $20, agreed_price_fen = $21, publish_time = $22,
             expire_time = $23, version = version + 1,
-            event_sequence = event_sequence + $24, update_time = $25
+            event_sequence = event_sequence + $24, update_time = $25, lease_programme = $26
         where id = $1 returning *
         """,
         listing.id,
@@ -103,6 +104,7 @@ async def update_listing(
         listing.expire_time,
         int(announced),
         at,
+        content.lease_programme,
     )
     assert row is not None
     return to_listing(row)
@@ -306,6 +308,7 @@ def _content(row: Row) -> Content:
         photos=tuple(Document(**photo) for photo in row["photos"]),
         title_proofs=tuple(Document(**proof) for proof in row["title_proofs"]),
         lien_disclosure=None if disclosure is None else LienDisclosure(**disclosure),
+        lease_programme=row["lease_programme"],
     )
 
 

@@ -7,10 +7,10 @@ from ironloop.common.v1 import common_pb2
 from ironloop.marketplace.v1 import consents_pb2, inspections_pb2, listings_pb2, offers_pb2
 
 from services.kit import wire
+from services.kit.errors import InvalidArgument
 from services.kit.etags import etag
 from services.kit.ids import name
 from services.marketplace.consent_model import Consent, ConsentPurpose, ConsentText
-from services.marketplace.errors import NotYetAvailableFormat
 from services.marketplace.hours_wire import hours_to_wire
 from services.marketplace.listing_model import (
     ISSUED,
@@ -25,8 +25,6 @@ from services.marketplace.listing_model import (
 )
 from services.marketplace.machine_wire import class_number
 from services.marketplace.offer_model import Offer, OfferState
-
-_BUILT_FORMATS = frozenset({ListingFormat.FIXED, ListingFormat.OFFER, ListingFormat.TIMED_AUCTION})
 
 
 def listing_to_wire(listing: Listing, inspection: Inspection | None) -> listings_pb2.Listing:
@@ -51,6 +49,7 @@ def listing_to_wire(listing: Listing, inspection: Inspection | None) -> listings
         listed_machine=_listed_to_wire(listing),
         rejection_reason=listing.rejection_reason,
         disposal=listing.disposal,
+        lease_programme=content.lease_programme,
         create_time=wire.instant(listing.create_time),
         update_time=wire.instant(listing.update_time),
     )
@@ -76,12 +75,17 @@ def content_from_wire(message: listings_pb2.ListingContent, *, field: str) -> Co
     """Return what a seller writes; `field` is the path that refusals begin with.
 
     Raises:
-        InvalidArgument: The ask is not in CNY or not above zero.
-        NotYetAvailableFormat: The format is declared and not built.
+        InvalidArgument: The ask is not in CNY or not above zero; or a lease programme is named
+            where the machine is sold, or missing where it is leased.
     """
+    form = format_of(message.format)
+    if bool(message.lease_programme) != (form is ListingFormat.LEASE):
+        raise InvalidArgument(
+            f"{field}.lease_programme", "is needed with format LEASE, and fits no other"
+        )
     disclosure = message.lien_disclosure if message.HasField("lien_disclosure") else None
     return Content(
-        format=built_format(message.format),
+        format=form,
         ask_fen=wire.fen(message.ask, field=f"{field}.ask", positive=True),
         price_override_reason=message.price_override_reason.strip(),
         region=message.region.strip(),
@@ -89,21 +93,15 @@ def content_from_wire(message: listings_pb2.ListingContent, *, field: str) -> Co
         photos=documents_from_wire(message.photos),
         title_proofs=documents_from_wire(message.title_proofs),
         lien_disclosure=disclosure and LienDisclosure(disclosure.has_liens, disclosure.statement),
+        lease_programme=message.lease_programme,
     )
 
 
-def built_format(number: listings_pb2.ListingFormat.ValueType) -> ListingFormat:
-    """Return the format with this number.
-
-    Raises:
-        NotYetAvailableFormat: It is declared and not built.
-    """
-    form = ListingFormat(
+def format_of(number: listings_pb2.ListingFormat.ValueType) -> ListingFormat:
+    """Return the format with this number."""
+    return ListingFormat(
         wire.enum_name(listings_pb2.ListingFormat, number, prefix="LISTING_FORMAT_")
     )
-    if form not in _BUILT_FORMATS:
-        raise NotYetAvailableFormat(form.value)
-    return form
 
 
 def format_number(form: ListingFormat) -> Any:

@@ -19,6 +19,7 @@ from services.marketplace.consent_model import ConsentPurpose, ConsentState
 from services.marketplace.errors import (
     BuyerIsSeller,
     HeldByOther,
+    ListedForLease,
     MachineNotAvailable,
     OfferNotAccepted,
     TitleNotMoved,
@@ -38,6 +39,7 @@ async def reserve_listing(tx: Transaction, listing_id: UUID, *, order: str, buye
         TransitionRefused: It is not published: another order was first.
         OfferNotAccepted: It is sold by offer, and none of this buyer is accepted.
         AuctionNotWon: It is sold by auction, and this buyer has no open win of it.
+        ListedForLease: It is leased, not sold.
         MachineNotAvailable: Its machine is held otherwise.
     """
     machine, listing = await lock_any(tx, listing_id)
@@ -47,6 +49,8 @@ async def reserve_listing(tx: Transaction, listing_id: UUID, *, order: str, buye
     if buyer == listing.seller:
         raise BuyerIsSeller(listing.name)
     check_sellable(machine, seller=listing.seller)
+    if listing.content.format is ListingFormat.LEASE:
+        raise ListedForLease(listing.name, listing.content.lease_programme)
     won_fen = None
     if listing.content.format is ListingFormat.TIMED_AUCTION:
         machine, won_fen = await auction_handlers.take_win(

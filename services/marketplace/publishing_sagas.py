@@ -1,5 +1,7 @@
 """How a listing is published: valuation is asked for a value, then the ask is checked against it.
 
+Of a listing for lease leasing is asked first whether its programme is open.
+
 The value is kept as the listing's guide even where publication is refused, so that its seller
 sees what to ask. A value that is still good is used again, also one that waits for a review.
 While the listing is on offer its guide is renewed every 30 days.
@@ -17,7 +19,11 @@ from services.kit.sagas import Facts, Saga, SagaKind, Step
 from services.kit.timers import Timer
 from services.kit.transaction import Transaction
 from services.marketplace import clients, inspection_store, listing_events, listing_store
-from services.marketplace.errors import MachineAlreadyListed, MachineNotAvailable
+from services.marketplace.errors import (
+    LeaseProgrammeNotOpen,
+    MachineAlreadyListed,
+    MachineNotAvailable,
+)
 from services.marketplace.lifecycle import LISTING
 from services.marketplace.listing_closing import EXPIRY_TIMER
 from services.marketplace.listing_handlers import (
@@ -78,6 +84,18 @@ async def renew_guide(tx: Transaction, timer: Timer) -> None:
         return
     await tx.set_timer(GUIDE_TIMER, listing.name, due_at=timer.due_at + GUIDE_GOOD_FOR)
     await tx.start_saga(RENEWING.kind, listing.name, facts=_facts(listing, present_valuation=""))
+
+
+async def check_programme(runtime: Runtime, saga: Saga) -> Facts:
+    """Check that whoever finds a machine for lease gets a quote of it.
+
+    Raises:
+        LeaseProgrammeNotOpen: The seller has no such programme, or makes no quotes from it.
+    """
+    programme, seller = saga.facts["lease_programme"], saga.facts["seller"]
+    if programme and not await clients.is_open_programme(runtime, programme, lessor=seller):
+        raise LeaseProgrammeNotOpen(programme, seller)
+    return {}
 
 
 async def take_value(runtime: Runtime, saga: Saga) -> Facts:
@@ -148,7 +166,13 @@ async def answer(tx: Transaction, saga: Saga) -> Message:
 _VALUE = Step("value", call=take_value, apply=keep_guide)
 
 PUBLISHING = SagaKind(
-    "publish_listing", steps=(_VALUE, Step("publish", apply=publish)), answer=answer
+    "publish_listing",
+    steps=(
+        Step("lease_programme", call=check_programme),
+        _VALUE,
+        Step("publish", apply=publish),
+    ),
+    answer=answer,
 )
 RENEWING = SagaKind("renew_guide", steps=(_VALUE,))
 
@@ -157,6 +181,7 @@ def _facts(listing: Listing, *, present_valuation: str) -> Facts:
     return {
         "seller": listing.seller,
         "machine": listing.machine_name,
+        "lease_programme": listing.content.lease_programme,
         "present_valuation": present_valuation,
     }
 

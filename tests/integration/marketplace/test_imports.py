@@ -170,7 +170,7 @@ async def test_listings_are_drafted_and_submitted_row_by_row(
         ("", "NOT_FOUND"),
         ("reference", "INVALID_FIELD"),
         ("ask_fen", "INVALID_FIELD"),
-        ("", "NOT_YET_AVAILABLE"),
+        ("lease_programme", "INVALID_FIELD"),
         ("photos[0].uri", "INVALID_FIELD"),
         ("machine", "INVALID_FIELD"),
     ]

@@ -392,11 +392,6 @@ async def test_others_see_the_public_fields_only(
     assert len(own.title_proofs) == 1
 
 
-async def test_a_format_that_is_not_built_says_so(seller: Actor) -> None:
-    with refused("NOT_YET_AVAILABLE"):
-        await drafted(seller, await registered(seller), format=listings_pb2.LISTING_FORMAT_LEASE)
-
-
 async def test_a_listing_without_an_auction_takes_no_bids(
     seller: Actor, buyer: Actor, technician: Actor
 ) -> None:
