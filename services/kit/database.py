@@ -153,6 +153,22 @@ class Database:
             hook(tx)
         return result
 
+    async def run_unopened(self, work: Work[T]) -> T:
+        """Run `work` without a transaction around it: each statement is one of its own.
+
+        For work whose only write is one statement, all of it or nothing.
+
+        Raises:
+            DatabaseUnavailable: The database does not answer; nothing was written, or the answer
+                was lost.
+        """
+        async with self.read() as connection:
+            tx = Transaction(connection, self._clock.now(), self._service)
+            result = await work(tx)
+        for hook in self._on_commit:
+            hook(tx)
+        return result
+
     def read(self) -> "Lease":
         """Lend a connection for reads; each statement is its own snapshot.
 

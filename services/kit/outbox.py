@@ -26,15 +26,15 @@ class OutboxRow:
     payload: bytes
 
 
+COLUMNS = "event_id, topic, key, headers, payload"
 # Several events in one statement, their numbers in the order in which they were emitted.
-INSERT = """
-    insert into outbox (event_id, topic, key, headers, payload)
-    select event_id, topic, key, headers, payload
+INSERT = f"""
+    insert into outbox ({COLUMNS}) select {COLUMNS}
     from unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::bytea[])
-        with ordinality as event (event_id, topic, key, headers, payload, place)
+        with ordinality as event ({COLUMNS}, place)
     order by place
 """
-_INSERT_ONE_BY_ONE = "insert into outbox (event_id, topic, key, headers, payload) values "
+_INSERT_ONE_BY_ONE = f"insert into outbox ({COLUMNS}) values "
 
 
 def row_of(event: Message, *, service: str, occurred_at: datetime, event_id: UUID) -> OutboxRow:

@@ -19,7 +19,7 @@ from services.kit.waiting import backoff_s, wait_until_set
 LEADER_LOCK = 0x1705_0B0C
 POLL_S = 0.2  # finds what another replica committed, or a process that died after its commit
 # Under a steady flow commits travel together, as a batch costs little more than one event; the
-# first event after a rest leaves at once.
+# first event after a rest leaves at once. A service whose events nobody waits for sets it longer.
 ROUND_S = 0.025
 BATCH_MAX = 500
 RETRY_BASE_S = 0.1
@@ -39,9 +39,10 @@ class EventLog(Protocol):
 class Relay:
     """Moves rows from the outbox to the log, over a connection of its own."""
 
-    def __init__(self, dsn: str, event_log: EventLog) -> None:
+    def __init__(self, dsn: str, event_log: EventLog, *, round_s: float = ROUND_S) -> None:
         self._dsn = dsn
         self._log = event_log
+        self._round_s = round_s
         self.woken = asyncio.Event()
 
     async def run(self) -> None:
@@ -71,7 +72,7 @@ class Relay:
             self.woken.clear()
             rows = await read_outbox(connection, limit=BATCH_MAX)
             full = len(rows) == BATCH_MAX
-            next_round_s = time.monotonic() + (0 if full else ROUND_S)
+            next_round_s = time.monotonic() + (0 if full else self._round_s)
             telemetry.OUTBOX_ROWS.set(await count_outbox(connection) if full else len(rows))
             if not rows:
                 await wait_until_set(self.woken, timeout_s=POLL_S)

@@ -267,7 +267,9 @@ async def _start_events(
 ) -> KafkaFeed | None:
     """Start relay and feed where a broker is set, and wake what waits for commits."""
     settings = runtime.settings
-    relay = Relay(settings.postgres_dsn.get_secret_value(), event_log)
+    relay = Relay(
+        settings.postgres_dsn.get_secret_value(), event_log, round_s=settings.relay_round_ms / 1000
+    )
 
     def wake(tx: Transaction) -> None:
         if tx.events:

@@ -24,6 +24,10 @@ class ServiceSettings(BaseSettings):
         default="", description="host:port of a broker; empty: events wait in the outbox"
     )
 
+    relay_round_ms: int = Field(
+        default=25, ge=1, le=1_000, description="how often events leave under a steady flow"
+    )
+
     kafka_prefix: str = Field(
         default="", description="put before topics and groups, where stacks share a broker"
     )

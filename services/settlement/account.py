@@ -144,7 +144,11 @@ class AccountRecord:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """One currency of one book."""
+    """One currency of one book.
+
+    Attributes:
+        revision: Rises whenever its row is locked; what was seen before no longer counts.
+    """
 
     id: int
     book: str
@@ -154,6 +158,7 @@ class Ledger:
     transfer_count: int
     last_event_at: datetime | None
     create_time: datetime
+    revision: int
 
     @property
     def name(self) -> str:

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-import asyncpg
 from ironloop.settlement.v1.settlement_pb2 import Transfer as Sent
 
 from services.kit.database import Database
-from services.kit.transaction import Transaction
 from services.settlement import posting_store, store
 from services.settlement.account import MAIN_LEDGER, ledger_of
 from services.settlement.lane import Lanes
@@ -59,12 +57,4 @@ class Engine:
     async def _post(
         self, ledger: int, batch: Sequence[Chain], sent: Sequence[Sent] | None
     ) -> Sequence[Outcome]:
-        async def work(tx: Transaction) -> Sequence[Outcome]:
-            return await post_alone(tx, ledger, batch, ledgers=self._ledgers, sent=sent)
-
-        opening = posting_store.locking(ledger)
-        try:
-            return await self._database.run(work, opening=opening)
-        except asyncpg.UniqueViolationError:
-            # Another ledger took one of the ids between our look and our write: it is known now.
-            return await self._database.run(work, opening=opening)
+        return await post_alone(self._database, ledger, batch, ledgers=self._ledgers, sent=sent)

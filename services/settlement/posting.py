@@ -1,12 +1,15 @@
 """Posting: one batch of one ledger in one transaction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 from ironloop.settlement.v1 import settlement_pb2
 
 from services.kit import timers
 from services.kit.connection import Connection
+from services.kit.database import Database
 from services.kit.ids import fact_id, name
 from services.kit.timers import Timer
 from services.kit.transaction import Transaction
@@ -15,10 +18,12 @@ from services.settlement.account import Ledger, ledger_of
 from services.settlement.events import event_id, events_of, payload_digest, told
 from services.settlement.ledger_state import Chain, Hold, State, reversed_id
 from services.settlement.plan import Plan, plan, plan_expiry
+from services.settlement.posting_store import Sight
 from services.settlement.transfer import REVERSAL, IdWindow, Outcome, Transfer, TransferKind
 
 EXPIRY_TIMER = "expire_holds"
 EXPIRED_MAX = 1_000  # holds released in one transaction; more follow in the next
+AT_ONCE_MAX = 256  # transfers; COPY is the faster way to write more, and works beside the service
 TICK = timedelta(microseconds=1)  # the least by which PostgreSQL tells two instants apart
 ID_AHEAD = timedelta(days=1)  # clocks of clients differ; more is a defect of theirs
 
@@ -39,21 +44,71 @@ async def post(
 
 
 async def post_alone(
+    database: Database,
+    ledger_id: int,
+    batch: Sequence[Chain],
+    *,
+    ledgers: frozenset[int],
+    sent: Sequence[settlement_pb2.Transfer] | None = None,
+) -> Sequence[Outcome]:
+    """Do as `post` in a transaction of its own, in as few round trips as the batch allows.
+
+    Args:
+        sent: The transfers as the contract has them, in order, where they came in so.
+    """
+
+    async def locked(tx: Transaction) -> Sequence[Outcome]:
+        # The lock travels with BEGIN, the ledger's counters with COMMIT.
+        return await _post(tx, ledger_id, batch, ledgers, sent, is_alone=True)
+
+    opening = store.locking(ledger_id)
+    try:
+        outcomes = await database.run_unopened(
+            lambda tx: post_at_once(tx, ledger_id, batch, ledgers=ledgers, sent=sent)
+        )
+        if outcomes is not None:
+            return outcomes
+        return await database.run(locked, opening=opening)
+    except asyncpg.UniqueViolationError:
+        # Another ledger took one of the ids between our look and our write: it is known now.
+        return await database.run(locked, opening=opening)
+
+
+async def post_at_once(
     tx: Transaction,
     ledger_id: int,
     batch: Sequence[Chain],
     *,
     ledgers: frozenset[int],
-    sent: Sequence[settlement_pb2.Transfer] | None,
-) -> Sequence[Outcome]:
-    """Do as `post` in a transaction that does nothing else, in fewer round trips.
+    sent: Sequence[settlement_pb2.Transfer] | None = None,
+) -> Sequence[Outcome] | None:
+    """Post plain transfers that all succeed in one look and one write, outside a transaction.
 
-    It was opened by `store.locking`; the ledger's counters are written together with the commit.
-
-    Args:
-        sent: The transfers as the contract has them, in order, where they came in so.
+    No lock is held between the two: the write goes through only if nothing came between. None
+    where it did not, or where something is not plain; nothing is written then.
     """
-    return await _post(tx, ledger_id, batch, ledgers, sent, is_alone=True)
+    rows = [row for chain in batch for row in chain.rows]
+    if len(rows) > AT_ONCE_MAX or not all(_is_plain(row) for row in rows):
+        return None
+    numbers = {row.debit_account for row in rows} | {row.credit_account for row in rows}
+    sight = await _look(tx.connection, ledger_id, numbers, rows)
+    if sight.posted or sight.refused:
+        return None
+    at = _event_time(tx, sight.ledger)
+    made = plan(_state(ledgers, sight), batch, at=at, window=_window(sight, at))
+    if len(made.created) < len(rows):
+        return None
+    (event,) = events_of(sight.ledger, made.created, told(made, rows, sent))
+    await tx.emit(event, event_id=event_id(event, at))
+    is_written = await store.insert_at_once(
+        tx.connection,
+        sight.ledger,
+        made.created,
+        tx.events[-1],
+        at=at,
+        event_digest=payload_digest(tx.events[-1].payload),
+    )
+    return made.outcomes if is_written else None
 
 
 async def _post(
@@ -66,12 +121,10 @@ async def _post(
     is_alone: bool = False,
 ) -> Sequence[Outcome]:
     rows = [row for chain in batch for row in chain.rows]
-    state, ledger, oldest_ms = await _load(tx.connection, ledger_id, rows, ledgers)
-    at = _event_time(tx, ledger)
-    newest = max(at, datetime.now(UTC)) + ID_AHEAD
-    window = IdWindow(oldest_ms, int(newest.timestamp() * 1000))
-    made = plan(state, batch, at=at, window=window)
-    await _write(tx, ledger, made, at, lambda: told(made, rows, sent), is_alone=is_alone)
+    state, sight = await _load(tx.connection, ledger_id, rows, ledgers)
+    at = _event_time(tx, sight.ledger)
+    made = plan(state, batch, at=at, window=_window(sight, at))
+    await _write(tx, sight.ledger, made, at, lambda: told(made, rows, sent), is_alone=is_alone)
     return made.outcomes
 
 
@@ -109,10 +162,40 @@ def _event_time(tx: Transaction, ledger: Ledger) -> datetime:
     return max(tx.now, ledger.last_event_at) if ledger.last_event_at else tx.now
 
 
+def _window(sight: Sight, at: datetime) -> IdWindow:
+    newest = max(at, datetime.now(UTC)) + ID_AHEAD
+    return IdWindow(sight.oldest_ms, int(newest.timestamp() * 1000))
+
+
+def _is_plain(row: Transfer) -> bool:
+    return row.kind == TransferKind.POSTED and row.pending_id is None and row.code != REVERSAL
+
+
+async def _look(
+    connection: Connection, ledger_id: int, numbers: Collection[int], rows: Sequence[Transfer]
+) -> Sight:
+    return await store.look(
+        connection,
+        ledger_id,
+        accounts=[number for number in numbers if ledger_of(number) == ledger_id],
+        ids=[row.id for row in rows],
+    )
+
+
+def _state(ledgers: frozenset[int], sight: Sight) -> State:
+    """Return what a batch of new transfers can see."""
+    return State(
+        ledger=sight.ledger.id,
+        ledgers=ledgers,
+        accounts=sight.accounts,
+        last_number=sight.ledger.transfer_count,
+    )
+
+
 async def _load(
     connection: Connection, ledger_id: int, rows: Sequence[Transfer], ledgers: frozenset[int]
-) -> tuple[State, Ledger, int]:
-    """Return what the batch can see, its ledger, and the lowest time of ids that is accepted."""
+) -> tuple[State, Sight]:
+    """Return what the batch can see, and the look that told most of it."""
     pending_ids = [row.pending_id for row in rows if row.pending_id is not None]
     originals = [
         original
@@ -124,25 +207,16 @@ async def _load(
     numbers.update(row.credit_account for row in rows)
     for hold in holds.values():
         numbers |= {hold.debit_account, hold.credit_account}
-    ids = [row.id for row in rows]
-    sight = await store.look(
-        connection,
-        ledger_id,
-        accounts=[number for number in numbers if ledger_of(number) == ledger_id],
-        ids=ids,
-    )
+    sight = await _look(connection, ledger_id, numbers, rows)
     known = [*sight.posted, *pending_ids, *originals]
-    state = State(
-        ledger=ledger_id,
-        ledgers=ledgers,
-        accounts=sight.accounts,
+    state = replace(
+        _state(ledgers, sight),
         posted=await store.find_transfers(connection, known) if known else {},
         refused=await store.find_refusals(connection, sight.refused) if sight.refused else {},
         holds=holds,
         reversals=await store.find_reversals(connection, originals) if originals else {},
-        last_number=sight.ledger.transfer_count,
     )
-    return state, sight.ledger, sight.oldest_ms
+    return state, sight
 
 
 async def _load_expired(tx: Transaction, ledger: Ledger, expired: Sequence[Hold]) -> State:

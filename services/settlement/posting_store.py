@@ -1,7 +1,7 @@
 """SQL of posting: what a batch reads under its locks, and what it writes."""
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 from uuid import UUID
@@ -10,6 +10,8 @@ import asyncpg
 
 from services.kit.connection import Connection, Row
 from services.kit.copying import copy_while
+from services.kit.outbox import COLUMNS as OUTBOX_COLUMNS
+from services.kit.outbox import OutboxRow
 from services.settlement.account import Account, Ledger
 from services.settlement.copy_form import COLUMNS, copy_form
 from services.settlement.ledger_state import Hold, HoldState
@@ -19,6 +21,7 @@ from services.settlement.transfer import (
     ResultCode,
     Standing,
     Transfer,
+    TransferKind,
 )
 
 Made = TypeVar("Made")
@@ -33,9 +36,9 @@ def locking(ledger: int) -> str:
 
     Whoever changes a ledger, its accounts or its holds locks its row first: its commits are one
     after the other, and none overlaps the closing of a partition. What is read in a later
-    statement is read under the lock.
+    statement is read under the lock; what another saw before it no longer counts.
     """
-    return f"select from ledger where id = {ledger:d} for no key update"
+    return f"update ledger set revision = revision + 1 where id = {ledger:d}"
 
 
 async def lock_ledger(connection: Connection, ledger: int) -> None:
@@ -51,7 +54,7 @@ async def find_ledger(connection: Connection, ledger: int) -> Ledger:
 
 
 class Sight(NamedTuple):
-    """What one look at a locked ledger tells of a batch.
+    """What one look at a ledger tells of a batch.
 
     Attributes:
         oldest_ms: The lowest time of ids that is accepted, in milliseconds since 1970.
@@ -69,14 +72,14 @@ class Sight(NamedTuple):
 async def look(
     connection: Connection, ledger: int, *, accounts: Collection[int], ids: Collection[UUID]
 ) -> Sight:
-    """Return a ledger, those of the accounts that exist, and which ids it knows: one round trip.
+    """Return a ledger, those of the accounts that exist, and which ids it knows: one snapshot.
 
     The bounds of the ids let PostgreSQL pass over the partitions that hold none of them.
     """
     row = await connection.fetchrow(
         """
         select l.id, l.book, l.currency_code, l.event_sequence, l.commit_count, l.transfer_count,
-            l.last_event_at, l.create_time,
+            l.last_event_at, l.create_time, l.revision,
             (select min(lower_ms) from transfer_partition where state = 'ATTACHED') as oldest_ms,
             array(select id from transfer
                   where id = any($3::uuid[]) and id between $4 and $5) as posted,
@@ -95,8 +98,8 @@ async def look(
         max(ids),
     )
     assert row is not None, f"there is no ledger {ledger}"
-    *of_ledger, oldest_ms, posted, refused = row[:11]
-    columns = row[11:]
+    *of_ledger, oldest_ms, posted, refused = row[:12]
+    columns = row[12:]
     found = (
         {}
         if columns[0] is None
@@ -229,10 +232,70 @@ async def insert_transfers(
             meanwhile=meanwhile,
         )
     except asyncpg.IntegrityConstraintViolationError as error:
-        if isinstance(error, asyncpg.UniqueViolationError):
-            raise
-        raise LedgerBroken(str(error)) from error
+        raise _broken(error) from error
     return hashlib.sha256(b"".join(digests)).digest(), made
+
+
+async def insert_at_once(
+    connection: Connection,
+    ledger: Ledger,
+    created: Sequence[Posted],
+    event: OutboxRow,
+    *,
+    at: datetime,
+    event_digest: bytes,
+) -> bool:
+    """Write a commit of plain transfers in one statement, which is a transaction of its own.
+
+    Args:
+        ledger: As it was seen; nothing is written, and False returned, where it is so no longer.
+        created: Transfers that are neither pending nor resolve anything.
+        event: Tells all of them.
+
+    Raises:
+        LedgerBroken: The accounts would not come to stand as planned.
+    """
+    digests, _ = copy_form(created, ledger=ledger.id, at=at)
+    try:
+        written = await connection.fetchval(
+            _INSERT_AT_ONCE,
+            ledger.id,
+            ledger.commit_count,
+            ledger.revision,
+            ledger.transfer_count,
+            ledger.event_sequence + 1,
+            at,
+            hashlib.sha256(b"".join(digests)).digest(),
+            event_digest,
+            event.event_id,
+            event.topic,
+            event.key,
+            event.headers,
+            event.payload,
+            *_columns(created),
+            digests,
+        )
+    except asyncpg.IntegrityConstraintViolationError as error:
+        raise _broken(error) from error
+    return written is not None
+
+
+def _columns(created: Sequence[Posted]) -> Iterator[list[object]]:
+    """Return what differs among plain transfers, a list a column."""
+    rows, _, _, _, debits, credits_ = zip(*created, strict=True)
+    ids, txns, _, debit_accounts, credit_accounts, amounts, _, _, linked, codes, purposes, memos = (
+        zip(*rows, strict=True)
+    )
+    yield from map(list, (ids, txns, debit_accounts, credit_accounts, amounts, linked, codes))
+    yield from map(list, (purposes, memos))
+    yield from map(list, zip(*debits, strict=True))
+    yield from map(list, zip(*credits_, strict=True))
+
+
+def _broken(error: asyncpg.IntegrityConstraintViolationError) -> Exception:
+    """Return what a refused write means: an id that is known by now, or a defect."""
+    is_known = isinstance(error, asyncpg.UniqueViolationError)
+    return error if is_known else LedgerBroken(str(error))
 
 
 async def insert_holds(connection: Connection, holds: Sequence[Hold]) -> None:
@@ -297,6 +360,40 @@ async def insert_reversals(connection: Connection, pairs: Sequence[tuple[UUID, U
     )
 
 
+# What differs from row to row comes as arrays, the rest is that of a plain posted transfer. The
+# ledger's row is written first; where it is not as it was seen, so is nothing else.
+_INSERT_AT_ONCE = f"""
+    with moved as (
+        update ledger set commit_count = commit_count + 1, event_sequence = $5::bigint,
+            transfer_count = transfer_count + cardinality($14::uuid[]),
+            last_event_at = $6::timestamptz
+        where id = $1 and commit_count = $2::bigint and revision = $3
+        returning id
+    ), kept as (
+        insert into ledger_commit (ledger, sequence, first_number, transfer_count, first_event,
+            event_count, event_at, digest, event_digest)
+        select id, $2::bigint + 1, $4::bigint + 1, cardinality($14::uuid[]), $5::bigint, 1,
+            $6::timestamptz, $7::bytea, $8::bytea
+        from moved
+    ), told as (
+        insert into outbox ({OUTBOX_COLUMNS})
+        select $9::uuid, $10::text, $11::text, $12::jsonb, $13::bytea from moved
+    ), added as (
+        insert into transfer (ledger, event_at, number, id, txn, kind, debit_account,
+            credit_account, amount, released, timeout_s, linked, code, debit_balance,
+            debit_available, credit_balance, credit_available, purpose, memo, pending_id, digest)
+        select moved.id, $6::timestamptz, $4::bigint + r.place, r.id, r.txn,
+            {TransferKind.POSTED:d}, r.debit_account, r.credit_account, r.amount, 0, 0, r.linked,
+            r.code, r.debit_balance, r.debit_available, r.credit_balance, r.credit_available,
+            r.purpose, r.memo, null, r.digest
+        from moved, unnest($14::uuid[], $15::uuid[], $16::bigint[], $17::bigint[], $18::bigint[],
+            $19::boolean[], $20::smallint[], $21::text[], $22::text[], $23::bigint[],
+            $24::bigint[], $25::bigint[], $26::bigint[], $27::bytea[]) with ordinality
+            as r (id, txn, debit_account, credit_account, amount, linked, code, purpose, memo,
+                debit_balance, debit_available, credit_balance, credit_available, digest, place)
+    )
+    select id from moved
+"""
 _ADVANCE_LEDGER = """
     update ledger set commit_count = $2, transfer_count = $3, event_sequence = $4,
         last_event_at = $5::timestamptz

@@ -5,7 +5,7 @@ the id and sequence that it had: consumers that applied it pass over it, the oth
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -121,15 +121,12 @@ async def _publish(
 
 def _before(ledger: Ledger, commit: Row) -> Ledger:
     """Return a ledger as it stood before a commit, as far as events tell of it."""
-    return Ledger(
-        ledger.id,
-        ledger.book,
-        ledger.currency_code,
+    return replace(
+        ledger,
         event_sequence=commit["first_event"] - 1,
         commit_count=commit["sequence"] - 1,
         transfer_count=commit["first_number"] - 1,
         last_event_at=None,
-        create_time=ledger.create_time,
     )
 
 

@@ -11,6 +11,10 @@ class SettlementSettings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="IRONLOOP_SETTLEMENT_")
 
+    # A commit is one event, and a round costs broker, relay and database as much as ten commits.
+    relay_round_ms: int = Field(
+        default=100, ge=1, le=1_000, description="how often events leave under a steady flow"
+    )
     lane_queued_max: int = Field(
         default=32_768,
         ge=4_096,

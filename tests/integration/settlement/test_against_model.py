@@ -1,5 +1,6 @@
 """PostgreSQL comes to what the model says, batch by batch, through crashes and retries."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
@@ -17,7 +18,7 @@ from services.settlement import posting_store as kept
 from services.settlement.account import NUMBERS_PER_LEDGER, Account, ledger_of
 from services.settlement.ledger_state import HoldState, State, chains
 from services.settlement.model import apply, expire
-from services.settlement.transfer import Transfer
+from services.settlement.transfer import Outcome, Transfer
 from tests.integration.settlement.conftest import LedgerDatabase
 from tests.unit.settlement.batches import (
     LEDGER,
@@ -32,7 +33,7 @@ from tests.unit.settlement.batches import (
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("post"), batches()),
-        st.tuples(st.just("post"), batches()),
+        st.tuples(st.just("post alone"), batches()),
         st.tuples(st.just("crash"), batches()),
         st.tuples(st.just("retry"), st.just([])),
         st.tuples(st.just("expire"), st.just([])),
@@ -152,18 +153,25 @@ async def test_the_database_comes_to_what_the_model_says(
             step: str = step,
             batch: list[Transfer] = batch,
             number: int = state.ledger,
-        ) -> object:
-            outcomes = await posting.post(tx, number, chains(batch), ledgers=ledgers)
+        ) -> Sequence[Outcome]:
+            made = await posting.post(tx, number, chains(batch), ledgers=ledgers)
             if step == "crash":
                 raise Crash
-            return outcomes
+            return made
 
         if step == "crash":
             with pytest.raises(Crash):
                 await ledger.database.run(work)
             continue
+        number = state.ledger
         state, expected = apply(state, chains(batch), at=at, window=WINDOW)
-        assert await ledger.database.run(work) == expected
+        if step == "post alone":
+            outcomes = await posting.post_alone(
+                ledger.database, number, chains(batch), ledgers=ledgers
+            )
+        else:
+            outcomes = await ledger.database.run(work)
+        assert outcomes == expected
         last = batch
     await assert_holds(ledger, state)
 

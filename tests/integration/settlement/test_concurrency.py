@@ -3,10 +3,13 @@
 import asyncio
 import random
 from collections import Counter
+from typing import Any
+
+import pytest
 
 from services.kit.ids import new_id
 from services.kit.principals import enter, service_principal
-from services.settlement import handlers, posting
+from services.settlement import handlers, posting, posting_store
 from services.settlement.account import AccountKey, AccountKind
 from services.settlement.ledger_state import chains
 from services.settlement.transfer import SUCCESSES, Outcome, ResultCode, Transfer, TransferKind
@@ -43,12 +46,12 @@ async def test_a_reader_sees_every_commit_whole_and_resends_never_double(
                 for debit, credit in pairs
             ]
             fresh[-1] = fresh[-1]._replace(linked=False)
-            batch = own.choice(history) if history and own.random() < 0.3 else fresh
-            history.append(batch)
-            for transfer, outcome in zip(batch, await post(ledger, batch), strict=True):
+            history.append(own.choice(history) if history and own.random() < 0.3 else fresh)
+            batch = history[-1]
+            posted = await post(ledger, batch, alone=own.random() < 0.7)
+            for transfer, outcome in zip(batch, posted, strict=True):
                 sent.setdefault(str(transfer.id), set()).add(outcome.code)
-                if outcome.code is ResultCode.CREATED:
-                    moved.append(transfer)
+                moved.extend([transfer] if outcome.code is ResultCode.CREATED else [])
 
     async def watch() -> int:
         looks = 0
@@ -103,6 +106,46 @@ async def test_a_reader_sees_every_commit_whole_and_resends_never_double(
     assert sequences == list(range(1, commits[3] + 1))
 
 
+@pytest.mark.parametrize("between", ["freeze", "post", "refuse"])
+async def test_what_comes_between_a_look_and_its_write_is_seen(
+    ledger: LedgerDatabase, monkeypatch: pytest.MonkeyPatch, between: str
+) -> None:
+    enter(service_principal("settlement"), "test")
+    keys = [AccountKey(1, AccountKind.BANK, None, str(new_id()))]
+    keys += [AccountKey(1, AccountKind.WALLET, new_id(), "") for _ in range(2)]
+    records = await ledger.database.run(lambda tx: handlers.create_accounts(tx, keys))
+    bank, payer, payee = [record.account.id for record in records]
+    await post(ledger, [row(bank, payer, 100)])
+    wanted = row(payer, payee, 60)
+    look = posting_store.look
+
+    async def look_then(*arguments: Any, **named: Any) -> posting_store.Sight:
+        sight = await look(*arguments, **named)
+        monkeypatch.setattr(posting_store, "look", look)
+        if between == "freeze":
+            operator = service_principal("settlement")
+            await ledger.database.run(
+                lambda tx: handlers.change_state(tx, payer, "freeze", etag="", viewer=operator)
+            )
+        elif between == "post":
+            assert (await post(ledger, [row(payer, payee, 50)]))[0].code is ResultCode.CREATED
+        else:
+            refused = wanted._replace(amount_fen=1_000)
+            assert (await post(ledger, [refused]))[0].code is ResultCode.EXCEEDS_CREDITS
+        return sight
+
+    monkeypatch.setattr(posting_store, "look", look_then)
+    (outcome,) = await post(ledger, [wanted])
+    assert (
+        outcome.code
+        is {
+            "freeze": ResultCode.DEBIT_ACCOUNT_FROZEN,
+            "post": ResultCode.EXCEEDS_CREDITS,
+            "refuse": ResultCode.EXISTS_WITH_DIFFERENT_AMOUNT,
+        }[between]
+    )
+
+
 def assert_answered_once(sent: dict[str, set[ResultCode]], moved: list[Transfer]) -> None:
     """Assert that every id got one answer, where CREATED and then EXISTS are one success."""
     for codes in sent.values():
@@ -128,7 +171,11 @@ def row(debit: int, credit: int, amount_fen: int, *, linked: bool = False) -> Tr
     )
 
 
-async def post(ledger: LedgerDatabase, batch: list[Transfer]) -> list[Outcome]:
-    return list(
-        await ledger.database.run(lambda tx: posting.post(tx, 1, chains(batch), ledgers=LEDGERS))
-    )
+async def post(
+    ledger: LedgerDatabase, batch: list[Transfer], *, alone: bool = True
+) -> list[Outcome]:
+    """Post a batch as the service does, alone or in the course of a transaction."""
+    cut = chains(batch)
+    if alone:
+        return list(await posting.post_alone(ledger.database, 1, cut, ledgers=LEDGERS))
+    return list(await ledger.database.run(lambda tx: posting.post(tx, 1, cut, ledgers=LEDGERS)))
