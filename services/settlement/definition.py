@@ -4,6 +4,8 @@ import gc
 
 import grpc
 from ironloop.settlement.v1 import (
+    ecny_pb2,
+    ecny_pb2_grpc,
     payments_pb2,
     payments_pb2_grpc,
     settlement_pb2,
@@ -12,7 +14,16 @@ from ironloop.settlement.v1 import (
 
 from services.kit.runtime import Runtime
 from services.kit.service import Room, ServiceDefinition
-from services.settlement import partitions, payment_handlers, posting, rails, statement_handlers
+from services.settlement import (
+    ecny_handlers,
+    partitions,
+    payment_handlers,
+    posting,
+    rails,
+    statement_handlers,
+    status_handlers,
+)
+from services.settlement.ecny_rpc import EcnyRpc
 from services.settlement.engine import Engine
 from services.settlement.events import PRODUCES
 from services.settlement.payment_rpc import PaymentRpc
@@ -38,6 +49,7 @@ async def assemble(runtime: Runtime) -> Room:
             SettlementRpc(runtime, engine), server
         )
         payments_pb2_grpc.add_PaymentServiceServicer_to_server(PaymentRpc(runtime), server)
+        ecny_pb2_grpc.add_EcnyServiceServicer_to_server(EcnyRpc(runtime), server)
 
     return Room(register, background=[engine.lanes.run])
 
@@ -48,13 +60,15 @@ DEFINITION = ServiceDefinition(
     proto_services=[
         settlement_pb2.DESCRIPTOR.services_by_name["SettlementService"],
         payments_pb2.DESCRIPTOR.services_by_name["PaymentService"],
+        ecny_pb2.DESCRIPTOR.services_by_name["EcnyService"],
     ],
     assemble=assemble,
     produces=PRODUCES,
     timers={
         posting.EXPIRY_TIMER: posting.expire_holds,
         partitions.TIMER: partitions.on_timer,
-        rails.NOTICE_TIMER: payment_handlers.on_rail_notice,
+        rails.NOTICE_TIMER: status_handlers.on_rail_notice,
+        payment_handlers.RELEASE_TIMER: ecny_handlers.on_release_expired,
         statement_handlers.AGE_TIMER: statement_handlers.on_line_aged,
     },
 )

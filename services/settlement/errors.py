@@ -1,5 +1,7 @@
 """What settlement refuses. A refused transfer is no error but a result of its own."""
 
+from datetime import datetime
+
 from services.kit.errors import Exhausted, InvalidArgument, PreconditionFailed
 
 
@@ -96,4 +98,64 @@ class StatementMalformed(InvalidArgument):
     def __init__(self, line: int, element: str, problem: str) -> None:
         super().__init__(
             "xml", f"line {line}, element {element}: {problem}", line=str(line), element=element
+        )
+
+
+class StatusReportMalformed(InvalidArgument):
+    """A status report breaks a rule of structure or totals; nothing of it was taken in."""
+
+    reason = "STATUS_REPORT_MALFORMED"
+
+    def __init__(self, line: int, element: str, problem: str) -> None:
+        super().__init__(
+            "xml", f"line {line}, element {element}: {problem}", line=str(line), element=element
+        )
+
+
+class PayeeNotAllowed(PreconditionFailed):
+    """The e-CNY wallet may not pay this receiver."""
+
+    reason = "ECNY_PAYEE_NOT_ALLOWED"
+
+    def __init__(self, wallet: str, payee: str) -> None:
+        super().__init__(
+            f"{wallet} pays the receivers on its list only, and {payee} is not on it",
+            subject=wallet,
+            payee=payee,
+        )
+
+
+class PurposeNotAllowed(PreconditionFailed):
+    """The e-CNY wallet may not pay for this."""
+
+    reason = "ECNY_PURPOSE_NOT_ALLOWED"
+
+    def __init__(self, wallet: str, purpose: str) -> None:
+        super().__init__(
+            f"{wallet} pays for the purposes on its list only, and "
+            f"{purpose or 'a payment without a purpose'} is not on it",
+            subject=wallet,
+            purpose=purpose,
+        )
+
+
+class ReleaseEventDiffers(PreconditionFailed):
+    """The payment waits for another event, or for none."""
+
+    reason = "RELEASE_EVENT_DIFFERS"
+
+    def __init__(self, payment: str, awaited: str) -> None:
+        super().__init__(
+            f"{payment} waits for {awaited or 'no event'}", subject=payment, release_event=awaited
+        )
+
+
+class ReleaseTooLate(PreconditionFailed):
+    """The deadline for the payment's release event has passed."""
+
+    reason = "RELEASE_TOO_LATE"
+
+    def __init__(self, payment: str, deadline_at: datetime) -> None:
+        super().__init__(
+            f"{payment} could be released until {deadline_at:%Y-%m-%d %H:%M} UTC", subject=payment
         )

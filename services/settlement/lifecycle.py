@@ -31,6 +31,11 @@ PAYMENT = Lifecycle(
         ),
         Transition(PaymentState.CREATED, "cancel", PaymentState.FAILED, event=events.PaymentFailed),
         Transition(PaymentState.AUTHORISED, "submit", PaymentState.SUBMITTED),
+        # A release is a fact about a payment that waits for one; it stands where it stood.
+        *(
+            Transition(state, "release", state, guard="before its deadline, by the event it names")
+            for state in (PaymentState.CREATED, PaymentState.AUTHORISED, PaymentState.SUBMITTED)
+        ),
         Transition(
             PaymentState.AUTHORISED,
             "cancel",
@@ -57,7 +62,7 @@ PAYMENT = Lifecycle(
             "return",
             PaymentState.RETURNED,
             event=events.PaymentReturned,
-            guard="the hold is voided",
+            guard="the hold is voided; also where its release event did not happen in time",
         ),
         Transition(
             PaymentState.SETTLED,

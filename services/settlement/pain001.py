@@ -30,18 +30,18 @@ def write_pain001(
     Raises:
         Pain001Broken: It breaks its own structure or totals; a defect.
     """
-    count, total = str(len(payments)), _amount(sum(payment.amount for payment in payments))
+    count, total = str(len(payments)), amount_of(sum(payment.amount for payment in payments))
     root = etree.Element("Document", nsmap={None: NAMESPACE})  # type: ignore[dict-item]
     initiation = etree.SubElement(root, "CstmrCdtTrfInitn")
-    header = _group(initiation, "GrpHdr", MsgId=message_id, CreDtTm=f"{at:%Y-%m-%dT%H:%M:%SZ}")
-    _fill(header, NbOfTxs=count, CtrlSum=total)
-    _fill(_group(header, "InitgPty"), Nm=INITIATOR)
-    block = _group(initiation, "PmtInf", PmtInfId=f"{message_id}-1", PmtMtd="TRF")
-    _fill(block, NbOfTxs=count, CtrlSum=total)
-    _fill(_group(block, "ReqdExctnDt"), Dt=execution_on.isoformat())
-    _fill(_group(block, "Dbtr"), Nm=INITIATOR)
-    _fill(_group(block, "DbtrAcct", "Id", "Othr"), Id=debtor_account)
-    _fill(_group(block, "DbtrAgt", "FinInstnId", "Othr"), Id="NOTPROVIDED")
+    header = group(initiation, "GrpHdr", MsgId=message_id, CreDtTm=f"{at:%Y-%m-%dT%H:%M:%SZ}")
+    fill(header, NbOfTxs=count, CtrlSum=total)
+    fill(group(header, "InitgPty"), Nm=INITIATOR)
+    block = group(initiation, "PmtInf", PmtInfId=f"{message_id}-1", PmtMtd="TRF")
+    fill(block, NbOfTxs=count, CtrlSum=total)
+    fill(group(block, "ReqdExctnDt"), Dt=execution_on.isoformat())
+    fill(group(block, "Dbtr"), Nm=INITIATOR)
+    fill(group(block, "DbtrAcct", "Id", "Othr"), Id=debtor_account)
+    fill(group(block, "DbtrAgt", "FinInstnId", "Othr"), Id="NOTPROVIDED")
     for payment in payments:
         _write_payment(block, payment, currency=currency)
     xml = etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True).decode()
@@ -73,29 +73,31 @@ def check_pain001(xml: str, *, count: int, control_sum_fen: int) -> None:
 
 
 def _write_payment(block: "etree._Element", payment: Payment, *, currency: str) -> None:
-    transaction = _group(block, "CdtTrfTxInf")
-    _fill(
-        _group(transaction, "PmtId"),
+    transaction = group(block, "CdtTrfTxInf")
+    fill(
+        group(transaction, "PmtId"),
         InstrId=payment.end_to_end_id,
         EndToEndId=payment.end_to_end_id,
     )
-    amount = etree.SubElement(_group(transaction, "Amt"), "InstdAmt", Ccy=currency)
-    amount.text = _amount(payment.amount)
-    _fill(_group(transaction, "CdtrAgt", "FinInstnId", "ClrSysMmbId"), MmbId=payment.creditor_agent)
-    _fill(_group(transaction, "Cdtr"), Nm=payment.creditor_name)
-    _fill(_group(transaction, "CdtrAcct", "Id", "Othr"), Id=payment.creditor_account)
+    amount = etree.SubElement(group(transaction, "Amt"), "InstdAmt", Ccy=currency)
+    amount.text = amount_of(payment.amount)
+    fill(group(transaction, "CdtrAgt", "FinInstnId", "ClrSysMmbId"), MmbId=payment.creditor_agent)
+    fill(group(transaction, "Cdtr"), Nm=payment.creditor_name)
+    fill(group(transaction, "CdtrAcct", "Id", "Othr"), Id=payment.creditor_account)
     if payment.remittance:
-        _fill(_group(transaction, "RmtInf"), Ustrd=payment.remittance)
+        fill(group(transaction, "RmtInf"), Ustrd=payment.remittance)
 
 
-def _group(parent: "etree._Element", *path: str, **leaves: str) -> "etree._Element":
+def group(parent: "etree._Element", *path: str, **leaves: str) -> "etree._Element":
+    """Make elements within each other below a parent, and leaves in the last; return that one."""
     for tag in path:
         parent = etree.SubElement(parent, tag)
-    _fill(parent, **leaves)
+    fill(parent, **leaves)
     return parent
 
 
-def _fill(parent: "etree._Element", **leaves: str) -> None:
+def fill(parent: "etree._Element", **leaves: str) -> None:
+    """Make leaves in an element, in their order."""
     for tag, text in leaves.items():
         etree.SubElement(parent, tag).text = text
 
@@ -108,7 +110,8 @@ def _only(parent: "etree._Element", path: str) -> str:
     return found[0].text
 
 
-def _amount(fen: int) -> str:
+def amount_of(fen: int) -> str:
+    """Return fen as the currency's unit with two decimals."""
     return f"{fen // 100}.{fen % 100:02d}"
 
 

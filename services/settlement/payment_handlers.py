@@ -1,6 +1,8 @@
 """What settlement does with payments; each change and its transfer are one transaction."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,10 +13,9 @@ from services.kit import wire
 from services.kit.errors import InvalidArgument, NotFound
 from services.kit.etags import check_etag
 from services.kit.ids import fact_id, name, new_id
-from services.kit.principals import Principal, principal
-from services.kit.timers import Timer
+from services.kit.principals import Principal
 from services.kit.transaction import Transaction
-from services.settlement import handlers, pain001, posting, store
+from services.settlement import ecny_store, handlers, pain001, posting, store
 from services.settlement import payment_store as payments
 from services.settlement.account import (
     MAIN_LEDGER,
@@ -23,10 +24,14 @@ from services.settlement.account import (
     AccountRecord,
     ledger_of,
 )
+from services.settlement.ecny_model import PAYEE_REFUSED, condition_problem
 from services.settlement.errors import (
     FourEyes,
     InsufficientFunds,
     NothingToExport,
+    PayeeNotAllowed,
+    PurposeNotAllowed,
+    ReleaseTooLate,
     TransferRefused,
 )
 from services.settlement.ledger_state import chains
@@ -39,12 +44,13 @@ from services.settlement.payment_model import (
     Rail,
     destination_problem,
 )
-from services.settlement.rails import RAILS, NoticeKind
+from services.settlement.rails import RAILS
 from services.settlement.transfer import REVERSAL, SUCCESSES, ResultCode, Transfer, TransferKind
 
 WITHDRAWAL = 2  # the transfer code of docs/accounts.md
 FOUR_EYES_ABOVE_FEN = 5_000_000  # 50,000 yuan; a user alone may pay up to this
 CURRENCY = "CNY"
+RELEASE_TIMER = "release_expired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ class PaymentOrder:
     Attributes:
         account: The number of the wallet that pays.
         destination: The number of the wallet that receives, on the internal rail.
+        ecny_wallet: The simulated e-CNY wallet whose conditions hold; the rest are its conditions.
     """
 
     account: int
@@ -64,6 +71,19 @@ class PaymentOrder:
     creditor_account: str
     creditor_agent: str
     remittance: str
+    ecny_wallet: UUID | None = None
+    purpose: str = ""
+    release_event: str = ""
+    release_deadline: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A command of a payment's lifecycle that ends it, and why."""
+
+    payment: Payment
+    command: str
+    reason: str = ""
 
 
 async def create_payment(tx: Transaction, order: PaymentOrder, *, viewer: Principal) -> Payment:
@@ -71,7 +91,9 @@ async def create_payment(tx: Transaction, order: PaymentOrder, *, viewer: Princi
 
     Raises:
         NotFound: There is no such wallet or destination, or the wallet is another party's.
-        InvalidArgument: The account is no wallet, or the rail lacks its destination.
+        InvalidArgument: The account is no wallet, the rail lacks its destination, or a condition
+            is incomplete.
+        PayeeNotAllowed, PurposeNotAllowed: The e-CNY wallet's conditions are not met.
     """
     record = await handlers.get_account(tx.connection, order.account, viewer=viewer)
     if record.key.kind is not AccountKind.WALLET or record.key.owner is None:
@@ -91,6 +113,7 @@ async def create_payment(tx: Transaction, order: PaymentOrder, *, viewer: Princi
         if not getattr(order, field).isprintable():  # a file of XML could not say it
             raise InvalidArgument(field, "must hold printable characters only")
     await _check_destination(tx, order, record)
+    await _check_conditions(tx, order, viewer)
     payment_id = new_id()
     payment = Payment(
         id=payment_id,
@@ -115,6 +138,10 @@ async def create_payment(tx: Transaction, order: PaymentOrder, *, viewer: Princi
         file=None,
         create_time=tx.now,
         update_time=tx.now,
+        ecny_wallet=order.ecny_wallet,
+        purpose=order.purpose,
+        release_event=order.release_event,
+        release_deadline=order.release_deadline,
     )
     await payments.insert_payment(tx.connection, payment)
     return payment
@@ -143,10 +170,21 @@ async def authorise_payment(tx: Transaction, payment: Payment, *, checker: Princ
         TransitionRefused: It is not CREATED.
         FourEyes: It is above the limit and the checker instructed it.
         InsufficientFunds, TransferRefused: The ledger refuses the hold.
+        ReleaseTooLate: The deadline for its release event has passed.
     """
     step = PAYMENT.next(payment.state, "authorise", subject=payment.name)
     if payment.amount > FOUR_EYES_ABOVE_FEN and checker.actor == payment.maker:
         raise FourEyes(payment.name, amount_fen=payment.amount, above_fen=FOUR_EYES_ABOVE_FEN)
+    if payment.is_waiting:
+        assert payment.release_deadline is not None
+        if tx.now >= payment.release_deadline:
+            raise ReleaseTooLate(payment.name, payment.release_deadline)
+        await tx.set_timer(
+            RELEASE_TIMER,
+            payment.name,
+            due_at=payment.release_deadline,
+            payload={"payment": str(payment.id)},
+        )
     target = payment.destination or await bank_account(tx, ledger_of(payment.account))
     hold = Transfer(
         fact_id(tx.now, payment.name, "hold"),
@@ -178,8 +216,8 @@ async def submit_payment(tx: Transaction, payment: Payment) -> Payment:
     submitted = await payments.update_payment(
         tx.connection, replace(payment, state=step.target), announces=False, at=tx.now
     )
-    for notice in await RAILS[payment.rail].submit(tx, submitted):
-        submitted = await conclude(tx, submitted, notice.kind.value, reason=notice.reason)
+    if await RAILS[payment.rail].submit(tx, submitted):
+        return await conclude(tx, submitted, "settle", reason="")
     return submitted
 
 
@@ -190,29 +228,55 @@ async def conclude(tx: Transaction, payment: Payment, command: str, *, reason: s
         TransitionRefused: Its state does not allow the command.
         TransferRefused: The ledger refuses its transfer.
     """
-    step = PAYMENT.next(payment.state, command, subject=payment.name)
-    post_transfer = payment.post_transfer
-    if step.target is PaymentState.SETTLED:
-        post_transfer = await _resolve(tx, payment, TransferKind.POST_PENDING)
-    elif post_transfer is not None:
-        await _reverse(tx, payment, post_transfer)
-    elif payment.hold_transfer is not None:
-        await _resolve(tx, payment, TransferKind.VOID_PENDING)
-    changed = await payments.update_payment(
-        tx.connection,
-        replace(payment, state=step.target, failure=reason, post_transfer=post_transfer),
-        announces=True,
-        at=tx.now,
-    )
-    await tx.emit(_event_of(changed, reason))
-    return changed
+    return (await conclude_all(tx, [Step(payment, command, reason)]))[0]
 
 
-async def on_rail_notice(tx: Transaction, timer: Timer) -> None:
-    """Take in what a rail says; a notice that comes twice or too late changes nothing."""
-    payment = await get_payment(tx, UUID(timer.payload["payment"]), viewer=principal())
-    command = NoticeKind(timer.payload["command"]).value
-    await conclude(tx, payment, command, reason=timer.payload["reason"])
+async def conclude_all(tx: Transaction, steps: Sequence[Step]) -> list[Payment]:
+    """Do the same for many payments at once, their transfers in one posting.
+
+    Raises:
+        TransitionRefused: The state of one does not allow its command.
+        TransferRefused: The ledger refuses a transfer.
+    """
+    targets = [
+        PAYMENT.next(step.payment.state, step.command, subject=step.payment.name).target
+        for step in steps
+    ]
+    rows = [
+        await _transfer_to(tx, step.payment, target)
+        for step, target in zip(steps, targets, strict=True)
+    ]
+    if any(rows):
+        await move(tx, steps[0].payment.name, *(row for row in rows if row is not None))
+    concluded = []
+    for step, target, row in zip(steps, targets, rows, strict=True):
+        is_settled = target is PaymentState.SETTLED
+        changed = await payments.update_payment(
+            tx.connection,
+            replace(
+                step.payment,
+                state=target,
+                failure=step.reason,
+                post_transfer=row.id if is_settled and row else step.payment.post_transfer,
+            ),
+            announces=True,
+            at=tx.now,
+        )
+        await tx.emit(_event_of(changed, step.reason))
+        concluded.append(changed)
+    return concluded
+
+
+async def _transfer_to(tx: Transaction, payment: Payment, target: PaymentState) -> Transfer | None:
+    """Return the transfer that brings a payment to its end, or None where nothing is held."""
+    if target is PaymentState.SETTLED:
+        return _resolving(tx, payment, TransferKind.POST_PENDING)
+    if payment.post_transfer is not None:
+        return await _reversing(tx, payment, payment.post_transfer)
+    if payment.hold_transfer is not None:
+        await tx.cancel_timers(payment.name, kind=RELEASE_TIMER)
+        return _resolving(tx, payment, TransferKind.VOID_PENDING)
+    return None
 
 
 async def export_pain001(tx: Transaction) -> tuple[str, list[Payment], str]:
@@ -284,11 +348,35 @@ async def _check_destination(tx: Transaction, order: PaymentOrder, record: Accou
         raise NotFound(name("accounts", order.destination))
 
 
-async def _resolve(tx: Transaction, payment: Payment, kind: TransferKind) -> UUID:
-    """Post or void a payment's hold and return the transfer that did."""
-    transfer_id = fact_id(tx.now, payment.name, kind.name)
-    row = Transfer(
-        transfer_id,
+async def _check_conditions(tx: Transaction, order: PaymentOrder, viewer: Principal) -> None:
+    problem = condition_problem(
+        order.rail,
+        has_wallet=order.ecny_wallet is not None,
+        purpose=order.purpose,
+        release_event=order.release_event,
+        release_deadline=order.release_deadline,
+        now=tx.now,
+    )
+    if problem is not None:
+        raise InvalidArgument(*problem)
+    if order.ecny_wallet is None:
+        return
+    wallet = await ecny_store.find_wallet(tx.connection, order.ecny_wallet, viewer=viewer)
+    if wallet is None:
+        raise NotFound(name("ecnyWallets", order.ecny_wallet))
+    if wallet.account != order.account:
+        raise InvalidArgument("ecny_wallet", "must be one over the account that pays")
+    refusal = wallet.refusal(payee=order.creditor_account, purpose=order.purpose)
+    if refusal == PAYEE_REFUSED:
+        raise PayeeNotAllowed(wallet.name, order.creditor_account)
+    if refusal:
+        raise PurposeNotAllowed(wallet.name, order.purpose)
+
+
+def _resolving(tx: Transaction, payment: Payment, kind: TransferKind) -> Transfer:
+    """Return what posts or voids a payment's hold."""
+    return Transfer(
+        fact_id(tx.now, payment.name, kind.name),
         payment.id,
         kind,
         payment.account,
@@ -301,30 +389,24 @@ async def _resolve(tx: Transaction, payment: Payment, kind: TransferKind) -> UUI
         payment.name,
         payment.remittance,
     )
-    await move(tx, payment.name, row)
-    return transfer_id
 
 
-async def _reverse(tx: Transaction, payment: Payment, post_transfer: UUID) -> None:
-    """Give a settled payment back by the mirror image of what moved it."""
+async def _reversing(tx: Transaction, payment: Payment, post_transfer: UUID) -> Transfer:
+    """Return what gives a settled payment back: the mirror image of what moved it."""
     target = payment.destination or await bank_account(tx, ledger_of(payment.account))
-    await move(
-        tx,
-        payment.name,
-        Transfer(
-            fact_id(tx.now, payment.name, "return"),
-            payment.id,
-            TransferKind.POSTED,
-            target,
-            payment.account,
-            payment.amount,
-            None,
-            0,
-            False,
-            REVERSAL,
-            name("transfers", post_transfer),
-            payment.remittance,
-        ),
+    return Transfer(
+        fact_id(tx.now, payment.name, "return"),
+        payment.id,
+        TransferKind.POSTED,
+        target,
+        payment.account,
+        payment.amount,
+        None,
+        0,
+        False,
+        REVERSAL,
+        name("transfers", post_transfer),
+        payment.remittance,
     )
 
 

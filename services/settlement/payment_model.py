@@ -52,6 +52,13 @@ class Payment:
         hold_transfer: The pending transfer that holds its amount.
         post_transfer: The transfer that moved it.
         file: The message id of the pain.001 file that carries it.
+        rail_status: What its rail last said of it, an ISO 20022 code; "" before.
+        is_booked: Whether a line of the bank's statement has told that its money left.
+        ecny_wallet: The e-CNY wallet whose conditions it is under.
+        purpose: What for, an ISO 20022 external purpose code; "" without.
+        release_event: The event for which it waits; "" where it waits for none.
+        release_deadline: Until when that may happen.
+        release_time: When it happened.
     """
 
     id: UUID
@@ -76,11 +83,24 @@ class Payment:
     file: str | None
     create_time: datetime
     update_time: datetime
+    rail_status: str = ""
+    rail_reason_code: str = ""
+    is_booked: bool = False
+    ecny_wallet: UUID | None = None
+    purpose: str = ""
+    release_event: str = ""
+    release_deadline: datetime | None = None
+    release_time: datetime | None = None
 
     @property
     def name(self) -> str:
         """Return its resource name, "payments/<uuid>"."""
         return name("payments", self.id)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether its release event has not happened yet."""
+        return self.release_event != "" and self.release_time is None
 
 
 @dataclass(frozen=True, slots=True)

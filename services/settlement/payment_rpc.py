@@ -1,6 +1,7 @@
 """The contract of payments and bank statements: protobuf to arguments and back, nothing else."""
 
 import asyncio
+from collections import Counter
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,13 +15,16 @@ from services.kit.ids import name, parse_name
 from services.kit.principals import principal
 from services.kit.runtime import Runtime
 from services.kit.transaction import Transaction
+from services.settlement import ecny_handlers, statement_handlers, status_handlers, status_store
 from services.settlement import payment_handlers as handlers
 from services.settlement import payment_store as store
-from services.settlement import statement_handlers
 from services.settlement.camt053 import read_camt053
+from services.settlement.pain002 import read_pain002
 from services.settlement.payment_handlers import CURRENCY, PaymentOrder
 from services.settlement.payment_model import LineState, Payment, PaymentState, Rail, StatementLine
 from services.settlement.rails import RAILS
+from services.settlement.status_handlers import Taken
+from services.settlement.status_model import Outcome, PaymentStatus
 from services.settlement.wire import number_of
 
 REPORTED_MAX = 200  # unmatched lines in one report; all can be listed
@@ -50,6 +54,14 @@ class PaymentRpc(payments_pb2_grpc.PaymentServiceServicer):
             creditor_account=request.creditor_account,
             creditor_agent=request.creditor_agent,
             remittance=request.remittance,
+            ecny_wallet=parse_name(request.ecny_wallet, "ecnyWallets", field="ecny_wallet")
+            if request.ecny_wallet
+            else None,
+            purpose=request.purpose,
+            release_event=request.release_event,
+            release_deadline=wire.to_instant(request.release_deadline, field="release_deadline")
+            if request.HasField("release_deadline")
+            else None,
         )
 
         async def work(tx: Transaction) -> payments_pb2.Payment:
@@ -92,6 +104,19 @@ class PaymentRpc(payments_pb2_grpc.PaymentServiceServicer):
                     tx, payment, "cancel", reason=f"cancelled by {principal().actor}"
                 )
             )
+
+        return await self._commands.run(request, work)
+
+    async def ReleasePayment(
+        self, request: payments_pb2.ReleasePaymentRequest, context: Any
+    ) -> payments_pb2.Payment:
+        """Let a payment go on that waits for an event."""
+
+        async def work(tx: Transaction) -> payments_pb2.Payment:
+            payment = await handlers.get_payment(
+                tx, parse_name(request.name, "payments"), viewer=principal()
+            )
+            return payment_to_wire(await ecny_handlers.release_payment(tx, payment, request.event))
 
         return await self._commands.run(request, work)
 
@@ -140,6 +165,39 @@ class PaymentRpc(payments_pb2_grpc.PaymentServiceServicer):
             )
 
         return await self._commands.run(request, work)
+
+    async def ImportPain002(
+        self, request: payments_pb2.ImportPain002Request, context: Any
+    ) -> payments_pb2.StatusReport:
+        """Take in the bank's answer to a file of payments."""
+
+        # As with a statement: in a thread, and before the transaction.
+        report = await asyncio.to_thread(read_pain002, request.xml, currency=CURRENCY)
+
+        async def work(tx: Transaction) -> payments_pb2.StatusReport:
+            return taken_to_wire(await status_handlers.import_report(tx, report, xml=request.xml))
+
+        return await self._commands.run(request, work)
+
+    async def ListPaymentStatuses(
+        self, request: payments_pb2.ListPaymentStatusesRequest, context: Any
+    ) -> payments_pb2.ListPaymentStatusesResponse:
+        """List what rails have said of payments, the oldest first."""
+        page = self._pages.open(request)
+        outcome = wire.enum_name(
+            payments_pb2.PaymentStatusOutcome, request.outcome, prefix="PAYMENT_STATUS_OUTCOME_"
+        )
+        async with self._database.read() as connection:
+            rows = await status_store.list_statuses(
+                connection,
+                outcome=Outcome(outcome) if request.outcome else None,
+                after=page.after,
+                limit=page.limit + 1,
+            )
+        kept, token = self._pages.cut(request, page, rows, key=_key)
+        return payments_pb2.ListPaymentStatusesResponse(
+            statuses=[status_to_wire(status) for status in kept], next_page_token=token
+        )
 
     async def ImportCamt053(
         self, request: payments_pb2.ImportCamt053Request, context: Any
@@ -217,7 +275,7 @@ class PaymentRpc(payments_pb2_grpc.PaymentServiceServicer):
         )
 
 
-def _key(row: Payment | StatementLine) -> tuple[datetime, UUID]:
+def _key(row: Payment | StatementLine | PaymentStatus) -> tuple[datetime, UUID]:
     return row.create_time, row.id
 
 
@@ -251,6 +309,56 @@ def payment_to_wire(payment: Payment) -> payments_pb2.Payment:
         is_simulated=RAILS[payment.rail].is_simulator,
         hold_transfer=name("transfers", payment.hold_transfer) if payment.hold_transfer else "",
         file=payment.file or "",
+        rail_status=wire.enum_number(
+            payments_pb2.PaymentStatusCode,
+            payment.rail_status or "UNSPECIFIED",
+            prefix="PAYMENT_STATUS_CODE_",
+        ),
+        rail_reason_code=payment.rail_reason_code,
+        ecny_wallet=name("ecnyWallets", payment.ecny_wallet) if payment.ecny_wallet else "",
+        purpose=payment.purpose,
+        release_event=payment.release_event,
+        release_deadline=wire.instant(payment.release_deadline)
+        if payment.release_deadline
+        else None,
+        release_time=wire.instant(payment.release_time) if payment.release_time else None,
         create_time=wire.instant(payment.create_time),
         update_time=wire.instant(payment.update_time),
+    )
+
+
+def taken_to_wire(taken: Taken) -> payments_pb2.StatusReport:
+    """Return what became of a status report as the contract shows it."""
+    counts = Counter(status.outcome for status in taken.statuses)
+    unmatched = [one for one in taken.statuses if one.outcome is Outcome.UNMATCHED]
+    return payments_pb2.StatusReport(
+        report=taken.report.id,
+        original_file=taken.report.original_file,
+        applied_count=counts[Outcome.APPLIED],
+        noted_count=counts[Outcome.NOTED],
+        unmatched_count=len(unmatched),
+        unmatched=[status_to_wire(status) for status in unmatched[:REPORTED_MAX]],
+        is_duplicate=taken.is_duplicate,
+    )
+
+
+def status_to_wire(status: PaymentStatus) -> payments_pb2.PaymentStatus:
+    """Return what a rail said of a payment as the contract shows it."""
+    return payments_pb2.PaymentStatus(
+        name=status.name,
+        report=status.report,
+        original_file=status.original_file,
+        end_to_end_id=status.end_to_end_id,
+        code=wire.enum_number(
+            payments_pb2.PaymentStatusCode, status.code, prefix="PAYMENT_STATUS_CODE_"
+        ),
+        reason_code=status.reason_code,
+        reason=status.reason,
+        outcome=wire.enum_number(
+            payments_pb2.PaymentStatusOutcome, status.outcome, prefix="PAYMENT_STATUS_OUTCOME_"
+        ),
+        problem=status.problem,
+        payment=name("payments", status.payment) if status.payment else "",
+        is_simulated=status.is_simulated,
+        create_time=wire.instant(status.create_time),
     )

@@ -10,7 +10,7 @@ from services.kit.connection import Connection, Row
 from services.kit.principals import Principal
 from services.settlement.payment_model import LineState, Payment, PaymentState, Rail, StatementLine
 
-_PAYMENT_COLUMNS = ", ".join(field.name for field in fields(Payment))
+PAYMENT_COLUMNS = ", ".join(field.name for field in fields(Payment))
 _LINE_COLUMNS = ", ".join(field.name for field in fields(StatementLine))
 
 
@@ -18,7 +18,7 @@ async def insert_payment(connection: Connection, payment: Payment) -> None:
     """Write a new payment."""
     values = [getattr(payment, field.name) for field in fields(Payment)]
     places = ", ".join(f"${place}" for place in range(1, len(values) + 1))
-    await connection.execute(f"insert into payment ({_PAYMENT_COLUMNS}) values ({places})", *values)
+    await connection.execute(f"insert into payment ({PAYMENT_COLUMNS}) values ({places})", *values)
 
 
 async def find_payment(
@@ -27,14 +27,14 @@ async def find_payment(
     """Return a payment that the viewer may see: one of their own party, or any."""
     row = await connection.fetchrow(
         f"""
-        select {_PAYMENT_COLUMNS} from payment where id = $1 and ($2 or 'parties/' || party = $3)
+        select {PAYMENT_COLUMNS} from payment where id = $1 and ($2 or 'parties/' || party = $3)
         {"for no key update" if lock else ""}
         """,
         payment_id,
         viewer.sees_all,
         viewer.party,
     )
-    return None if row is None else _payment(row)
+    return None if row is None else payment_of(row)
 
 
 async def list_payments(
@@ -48,7 +48,7 @@ async def list_payments(
     """Return payments that the viewer may see, the newest first."""
     rows = await connection.fetch(
         f"""
-        select {_PAYMENT_COLUMNS} from payment
+        select {PAYMENT_COLUMNS} from payment
         where ($1 or party::text = $2) and ($3::text is null or state = $3)
           and ($4::timestamptz is null or (create_time, id) < ($4, $5::uuid))
         order by create_time desc, id desc limit $6
@@ -59,7 +59,7 @@ async def list_payments(
         *(before or (None, None)),
         limit,
     )
-    return [_payment(row) for row in rows]
+    return [payment_of(row) for row in rows]
 
 
 async def update_payment(
@@ -70,8 +70,8 @@ async def update_payment(
         f"""
         update payment set state = $2, checker = $3, failure = $4, hold_transfer = $5,
             post_transfer = $6, file = $7, update_time = $8, version = version + 1,
-            event_sequence = event_sequence + $9
-        where id = $1 returning {_PAYMENT_COLUMNS}
+            event_sequence = event_sequence + $9, is_booked = $10, release_time = $11
+        where id = $1 returning {PAYMENT_COLUMNS}
         """,
         payment.id,
         payment.state,
@@ -82,22 +82,24 @@ async def update_payment(
         payment.file,
         at,
         int(announces),
+        payment.is_booked,
+        payment.release_time,
     )
     assert row is not None
-    return _payment(row)
+    return payment_of(row)
 
 
 async def lock_payments_to_export(connection: Connection, *, limit: int) -> list[Payment]:
     """Return submitted payments of the bank rail without a file, locked, the oldest first."""
     rows = await connection.fetch(
         f"""
-        select {_PAYMENT_COLUMNS} from payment
+        select {PAYMENT_COLUMNS} from payment
         where rail = 'BANK' and state = 'SUBMITTED' and file is null
         order by create_time, id limit $1 for no key update
         """,
         limit,
     )
-    return [_payment(row) for row in rows]
+    return [payment_of(row) for row in rows]
 
 
 async def set_file(connection: Connection, ids: Sequence[UUID], file: str, *, at: datetime) -> None:
@@ -125,12 +127,12 @@ async def lock_payments_by_reference(
     """Return payments by their end-to-end id, locked in the order of their ids."""
     rows = await connection.fetch(
         f"""
-        select {_PAYMENT_COLUMNS} from payment where end_to_end_id = any($1::text[])
+        select {PAYMENT_COLUMNS} from payment where end_to_end_id = any($1::text[])
         order by id for no key update
         """,
         references,
     )
-    return {row["end_to_end_id"]: _payment(row) for row in rows}
+    return {row["end_to_end_id"]: payment_of(row) for row in rows}
 
 
 async def list_known_references(
@@ -206,7 +208,8 @@ async def update_line(
     return _line(row)
 
 
-def _payment(row: Row) -> Payment:
+def payment_of(row: Row) -> Payment:
+    """Return a row of all PAYMENT_COLUMNS as a payment."""
     values = {**row, "state": PaymentState(row["state"]), "rail": Rail(row["rail"])}
     return Payment(**values)
 

@@ -153,6 +153,13 @@ async def _match_payment(tx: Transaction, entry: StatementEntry, meant: dict[str
         return ""
     if entry.is_credit and not entry.is_return:
         return ""
+    if not entry.is_credit and payment.post_transfer is not None and not payment.is_booked:
+        # A status report settled it before; this line tells of the same money.
+        booked = replace(payment, is_booked=True)
+        meant[entry.end_to_end_id] = await payments.update_payment(
+            tx.connection, booked, announces=False, at=tx.now
+        )
+        return payment.name
     command = "return" if entry.is_credit else "settle"
     known_steps = {(step.source, step.command) for step in PAYMENT.transitions}
     # Money that came back for a payment that never left would fund the wallet twice.
@@ -161,6 +168,7 @@ async def _match_payment(tx: Transaction, entry: StatementEntry, meant: dict[str
     ):
         return ""
     reason = (entry.remittance or "returned by the bank") if entry.is_credit else ""
+    payment = replace(payment, is_booked=payment.is_booked or not entry.is_credit)
     meant[entry.end_to_end_id] = await conclude(tx, payment, command, reason=reason)
     return payment.name
 

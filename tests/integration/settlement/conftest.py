@@ -1,4 +1,4 @@
-"""A migrated settlement database without a service around it."""
+"""A settlement database without a service around it; a party that pays, with one."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -10,7 +10,11 @@ from infra.local.databases import dsn_of, role_of
 from services.kit.clock import business_date
 from services.kit.database import Database
 from services.settlement import partitions
+from services.settlement.definition import DEFINITION
+from tests.integration.settlement.ledger_client import LedgerClient, codes, transfer
+from tests.integration.settlement.payer import Payer
 from tests.support import servers
+from tests.support.world import World
 from tests.unit.settlement.batches import NOW
 
 
@@ -59,3 +63,16 @@ async def ledger() -> AsyncIterator[LedgerDatabase]:
             await partitions.make(connection, NOW.date())  # ids of the tests' own time
         yield LedgerDatabase(database, clock, name)
     await servers.drop_database(name)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def payer(world: World) -> Payer:
+    """Return a party with a wallet of 100,000 yuan."""
+    if "settlement" not in world.running:
+        await world.start(DEFINITION)
+    actor = await world.party("LESSEE")
+    ledger = LedgerClient(world, world.operator)
+    bank, wallet = await ledger.open_bank(), await ledger.open_wallet(actor.party)
+    funded = await ledger.post(transfer(bank, wallet, 10_000_000, code=1))
+    assert codes(funded) == ["CREATED"]
+    return Payer(world, actor, wallet)

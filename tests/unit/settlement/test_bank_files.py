@@ -167,7 +167,8 @@ def test_an_entity_is_never_resolved() -> None:
         ("SIM-REJECT-1", [NoticeKind.REJECTED]),
         ("SIM-RETURN-1", [NoticeKind.SETTLED, NoticeKind.RETURNED]),
         ("SIM-TWICE-1", [NoticeKind.SETTLED, NoticeKind.SETTLED]),
-        ("SIM-SLOW-1", [NoticeKind.SETTLED]),
+        ("SIM-SLOW-1", [NoticeKind.ACCEPTED, NoticeKind.SETTLED]),
+        ("SIM-OK-1", [NoticeKind.SETTLED]),
         ("0102", [NoticeKind.SETTLED]),
     ],
 )
