@@ -1,5 +1,6 @@
 """Events made anew from the ledger itself, for a broker that lost its log.
 
+Transfers of a detached partition are read as long as its table is in the database, or back in it.
 An event is only published where it is, byte for byte, what its commit kept the digest of, under
 the id and sequence that it had: consumers that applied it pass over it, the others go on from it.
 """
@@ -7,6 +8,7 @@ the id and sequence that it had: consumers that applied it pass over it, the oth
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from services.kit import outbox
@@ -84,6 +86,11 @@ async def _publish(
     posted = await list_numbered(
         connection, ledger.id, first_number=first_number, end_number=end_number
     )
+    if any(commit["detached"] for commit in commits):
+        posted += await store.list_detached(
+            connection, ledger.id, first_number=first_number, end_number=end_number
+        )
+        posted.sort(key=attrgetter("number"))
     ready: list[OutboxRow] = []
     place = 0
     for commit in commits:
@@ -95,7 +102,9 @@ async def _publish(
         if len(transfers) != commit["transfer_count"]:
             done.unlike.append(
                 f"{ledger.name} commit {commit['sequence']}: {len(transfers)} of "
-                f"{commit['transfer_count']} transfers are at hand, {commit['detached']} detached"
+                f"{commit['transfer_count']} transfers are at hand; {commit['detached']} were "
+                "detached with their partition: bring its table back from the archive under its "
+                "name, and run this again"
             )
             continue
         before = _before(ledger, commit)

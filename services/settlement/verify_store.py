@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from services.kit.connection import Connection, Row
+from services.settlement.posting_store import posted_of
+from services.settlement.transfer import Posted
 
 FINDINGS_MAX = 10  # the first ones show what happened; the rest would only scroll
 
@@ -224,6 +226,19 @@ async def list_commits(
         since,
         limit,
     )
+
+
+async def list_detached(
+    connection: Connection, ledger: int, *, first_number: int, end_number: int
+) -> list[Posted]:
+    """Return transfers in a range of numbers whose partitions are detached, their tables here."""
+    rows = await connection.fetch(
+        "select * from list_detached_transfers($1, $2, $3) order by number",
+        ledger,
+        first_number,
+        end_number,
+    )
+    return [posted_of(row) for row in rows]
 
 
 async def list_transfers(

@@ -1,14 +1,17 @@
 """Partitions of transfers: made ahead, closed and detached with every account still explained."""
 
 from argparse import Namespace
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 import pytest_asyncio
+from ironloop.settlement.v1 import settlement_events_pb2 as events
 
 from services.kit.ids import fact_id, new_id
+from services.kit.kafka_log import KafkaEventLog
 from services.kit.principals import enter, service_principal
 from services.kit.transaction import Transaction
 from services.settlement import handlers, partitions, posting, store
@@ -17,12 +20,14 @@ from services.settlement.commands import run_partitions
 from services.settlement.definition import DEFINITION
 from services.settlement.ledger_state import chains
 from services.settlement.partitions import Partition
+from services.settlement.republish import republish
 from services.settlement.transfer import Transfer, TransferKind
 from tests.integration.settlement.conftest import LedgerDatabase
 from tests.support.world import World
 
 LEDGERS = frozenset({1})
 TODAY = datetime.now(UTC).date()
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 OLD_MONTH = date(TODAY.year - 2, 3, 1)
 
 
@@ -136,6 +141,45 @@ async def test_an_old_month_is_detached_and_nothing_of_it_is_forgotten(
         assert await owner.fetchval(f'select count(*) from "{march.name}"') == 2
     finally:
         await owner.close()
+
+
+class Kept(KafkaEventLog):
+    """A log that keeps what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__("nowhere", client_id="kept")
+        self.events: list[events.TransfersPosted] = []
+
+    async def publish(self, rows: Sequence[Any]) -> int:
+        self.events += [events.TransfersPosted.FromString(each["payload"]) for each in rows]
+        return len(rows)
+
+
+async def test_events_of_a_detached_month_are_made_anew_as_long_as_its_table_is_there(
+    old_ledger: LedgerDatabase,
+) -> None:
+    march = (await list_all(old_ledger))[0]
+    assert march.state == "DETACHED"
+    log = Kept()
+    done = await republish(old_ledger.database, log, since=LONG_AGO, say=lambda _: None)
+    assert done.unlike == []
+    assert [event.commit for event in log.events] == list(range(1, len(log.events) + 1))
+    assert [len(event.transfers) for event in log.events[:2]] == [2, 2]
+
+    owner = await asyncpg.connect(old_ledger.owner_dsn)
+    try:
+        await owner.execute(f'alter table "{march.name}" rename to archived')
+        log = Kept()
+        done = await republish(old_ledger.database, log, since=LONG_AGO, say=lambda _: None)
+        await owner.execute(f'alter table archived rename to "{march.name}"')
+    finally:
+        await owner.close()
+    [unlike] = done.unlike
+    assert unlike == (
+        "ledgers/1 commit 1: 0 of 2 transfers are at hand; 2 were detached with their partition: "
+        "bring its table back from the archive under its name, and run this again"
+    )
+    assert [event.commit for event in log.events] == list(range(2, len(log.events) + 2))
 
 
 async def unexplained_accounts(ledger: LedgerDatabase) -> list[int]:
