@@ -19,7 +19,7 @@ TOPOLOGY = Topology(
         # What a machine is worth; it holds the model in memory.
         Service("valuation", calls=("marketplace", "maintenance")),
         # Machines with title, custody and liens; listings.
-        Service("marketplace", calls=("valuation", "settlement")),
+        Service("marketplace", calls=("valuation", "settlement", "leasing")),
         # Orders through escrow, and demand pools.
         Service("procurement", calls=("marketplace", "settlement", "finance", "leasing")),
         # Facilities, draws against machines, factoring of instalments.

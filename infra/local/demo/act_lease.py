@@ -11,8 +11,14 @@ from ironloop.leasing.v1 import (
     programmes_pb2,
     programmes_pb2_grpc,
 )
-from ironloop.marketplace.v1 import machines_pb2, machines_pb2_grpc
+from ironloop.marketplace.v1 import (
+    listings_pb2,
+    listings_pb2_grpc,
+    machines_pb2,
+    machines_pb2_grpc,
+)
 
+from infra.local.demo.act_list import publish
 from infra.local.demo.act_trade import Purchase
 from infra.local.demo.scene import Scene, fen, request_id
 from services.kit import wire
@@ -72,6 +78,35 @@ async def publish_programme(scene: Scene) -> str:
     )
     scene.narrator.tell("dealer", "publishes a lease programme: 6 % nominal, fee 2 %, deposit 10 %")
     return programme.name
+
+
+async def offer_for_lease(scene: Scene, programme: str, purchase: Purchase) -> None:
+    """Let the dealer list a machine for lease, and the lessee find it."""
+    machine = purchase.fleet_machine
+    listing = await publish(
+        scene,
+        scene.cast.dealer,
+        purchase.machine,
+        reference=machine.equipment_id,
+        hours=machine.hours_meter,
+        content=listings_pb2.ListingContent(
+            format=listings_pb2.LISTING_FORMAT_LEASE,
+            lease_programme=programme,
+            ask=wire.money(purchase.price_fen),
+            price_override_reason="what the dealer paid for it",
+            description=f"{machine.make} {machine.model}",
+            lien_disclosure=listings_pb2.LienDisclosure(statement="no liens"),
+        ),
+    )
+    found = await scene.cast.lessee.stub(listings_pb2_grpc.ListingServiceStub).SearchListings(
+        listings_pb2.SearchListingsRequest(format=listings_pb2.LISTING_FORMAT_LEASE)
+    )
+    assert listing.name in {one.name for one in found.listings}, found
+    scene.narrator.tell(
+        "lessee",
+        f"finds {machine.make} {machine.model} for lease, at a price of "
+        f"{yuan(purchase.price_fen)}, among {len(found.listings)}",
+    )
 
 
 async def lease_out(scene: Scene, programme: str, purchase: Purchase) -> SignedLease:

@@ -10,7 +10,13 @@ from infra.local.demo import act_watch
 from infra.local.demo.act_breakdown import break_down, mend
 from infra.local.demo.act_disposal import dispose, let_prices_be_labels
 from infra.local.demo.act_finance import borrow_again, draw_on, factor_tail
-from infra.local.demo.act_lease import TERM_MONTHS, buy_out, lease_out, publish_programme
+from infra.local.demo.act_lease import (
+    TERM_MONTHS,
+    buy_out,
+    lease_out,
+    offer_for_lease,
+    publish_programme,
+)
 from infra.local.demo.act_list import LISTED_MAX, Listed, list_machines
 from infra.local.demo.act_maintenance import close_plan, open_plan
 from infra.local.demo.act_months import Course, pay_assignee, run_months, send_page
@@ -94,6 +100,7 @@ class Story:
         await send_page(self.scene, course, 0)  # the meters as they stand at delivery
         programme = await publish_programme(self.scene)
         await open_plan(self.scene, self.main)
+        await offer_for_lease(self.scene, programme, course.fleet[-1])
         for purchase in (course.main, course.fleet[-1]):
             course.leases.append(await lease_out(self.scene, programme, purchase))
 
