@@ -7,7 +7,6 @@ alter table payment
     add column rail_reason_code text not null default '',
     add column is_booked boolean not null default false;
 update payment set is_booked = true where rail = 'BANK' and post_transfer is not null;
-create index payment_of_file on payment (file) where file is not null;
 
 -- A pain.002 report, as it came.
 create table status_report (
