@@ -23,8 +23,9 @@ from services.iso15143.model import (
     Share,
     Switch,
 )
-from services.iso15143.tree import Node
+from services.iso15143.tree import Node, Texts, texts_of
 
+READ_AT = "datetime"  # the name of the instant of every reading
 PIN_LENGTH = 17  # ISO 10261 and ISO 3779
 Parts = list[tuple[str, str]]  # (element, text), in the order of the standard
 
@@ -36,7 +37,7 @@ class Element:
     Attributes:
         tag: Its name in XML; read whatever the case, and by `aliases`.
         attribute: Where `Equipment` keeps it.
-        read: Node to value; raises Unreadable.
+        read: Texts of its parts to value; raises Unreadable.
         write: Value to its parts; the instant is written by the writer.
         segment: Its name in the address of a time series, and in that of its page.
         parts: The names of its parts, lower case; what has another name is an extra.
@@ -45,7 +46,7 @@ class Element:
 
     tag: str
     attribute: str
-    read: Callable[[Node], Any]
+    read: Callable[[Texts], Any]
     write: Callable[[Any], Parts]
     segment: str
     parts: frozenset[str]
@@ -66,20 +67,20 @@ def read_header(node: Node | None) -> Header:
     """
     if node is None:
         raise Unreadable("is missing")
-    stated = {child.name: child for child in reversed(node.children)}
-    serial_number = values.text(stated.get("serialnumber"))
-    pin = values.text(stated.get("pin"))
-    equipment_id = values.text(stated.get("equipmentid")) or serial_number or pin
+    texts = texts_of(node)
+    serial_number = values.text(texts.get("serialnumber"))
+    pin = values.text(texts.get("pin"))
+    equipment_id = values.text(texts.get("equipmentid")) or serial_number or pin
     if equipment_id is None:
         raise Unreadable("names neither EquipmentID nor SerialNumber nor PIN")
     return Header(
         equipment_id=equipment_id,
-        oem_name=values.text(stated.get("oemname")),
-        model=values.text(stated.get("model")),
+        oem_name=values.text(texts.get("oemname")),
+        model=values.text(texts.get("model")),
         serial_number=serial_number,
         pin=None if pin == serial_number and len(pin or "") != PIN_LENGTH else pin,
-        unit_install_time=values.instant(stated.get("unitinstalldatetime")),
-        extras=values.extras(child for child in node.children if child.name not in HEADER_PARTS),
+        unit_install_time=values.instant(texts.get("unitinstalldatetime")),
+        extras=() if texts.keys() <= HEADER_PARTS else values.extras(node, but=HEADER_PARTS),
     )
 
 
@@ -111,16 +112,12 @@ def plain(value: Decimal) -> str:
     return f"{value:f}"
 
 
-def _read_at(node: Node) -> datetime | None:
-    return values.instant(node.first("datetime"))
-
-
-def _read_location(node: Node) -> Location:
+def _read_location(texts: Texts) -> Location:
     return Location(
-        values.degrees(node.first("latitude"), what="Latitude", limit=90),
-        values.degrees(node.first("longitude"), what="Longitude", limit=180),
-        values.signed_number(node.first("altitude")),
-        _read_at(node),
+        values.degrees(texts.get("latitude"), what="Latitude", limit=90),
+        values.degrees(texts.get("longitude"), what="Longitude", limit=180),
+        values.signed_number(texts.get("altitude")),
+        values.instant(texts.get(READ_AT)),
     )
 
 
@@ -135,8 +132,8 @@ def _hours(tag: str, attribute: str) -> Element:
     return Element(
         tag,
         attribute,
-        lambda node: Hours(
-            values.hours(node, in_minutes=node.first(IN_MINUTES) is not None), _read_at(node)
+        lambda texts: Hours(
+            values.hours(texts, in_minutes=IN_MINUTES in texts), values.instant(texts.get(READ_AT))
         ),
         lambda reading: [("Hour", plain(reading.hours))],
         segment=tag,
@@ -145,7 +142,7 @@ def _hours(tag: str, attribute: str) -> Element:
 
 
 def _known(*names: str) -> frozenset[str]:
-    return frozenset({"datetime", *(name.lower() for name in names)})
+    return frozenset({READ_AT, *(name.lower() for name in names)})
 
 
 # What the reader adds to an element that its page gives in minutes under the name Hour.
@@ -155,11 +152,13 @@ IN_MINUTES = "#minutes"
 def _quantity(
     tag: str, attribute: str, *, amount: str, units: str, default_units: str, segment: str = ""
 ) -> Element:
-    def read(node: Node) -> Quantity:
+    amount_name, units_name = amount.lower(), units.lower()
+
+    def read(texts: Texts) -> Quantity:
         return Quantity(
-            values.needed(values.number(node.first(amount.lower())), amount),
-            values.text(node.first(units.lower())) or default_units,
-            _read_at(node),
+            values.needed(values.number(texts.get(amount_name)), amount),
+            values.text(texts.get(units_name)) or default_units,
+            values.instant(texts.get(READ_AT)),
         )
 
     return Element(
@@ -173,14 +172,16 @@ def _quantity(
 
 
 def _level(tag: str, attribute: str, *, tank: str, segment: str) -> Element:
-    def read(node: Node) -> Level:
+    capacity_name, units_name = f"{tank}TankCapacity".lower(), f"{tank}TankCapacityUnits".lower()
+
+    def read(texts: Texts) -> Level:
         # A tank of 0 litres is a tank of unknown size.
-        capacity = values.number(node.first(f"{tank}tankcapacity".lower()))
+        capacity = values.number(texts.get(capacity_name))
         return Level(
-            values.percent(node.first("percent")),
+            values.percent(texts.get("percent")),
             capacity or None,
-            values.text(node.first(f"{tank}tankcapacityunits".lower())) or "litre",
-            _read_at(node),
+            values.text(texts.get(units_name)) or "litre",
+            values.instant(texts.get(READ_AT)),
         )
 
     def write(reading: Level) -> Parts:
@@ -202,11 +203,11 @@ def _level(tag: str, attribute: str, *, tank: str, segment: str) -> Element:
     )
 
 
-def _read_engine(node: Node) -> Engine:
+def _read_engine(texts: Texts) -> Engine:
     return Engine(
-        values.text(node.first("enginenumber")),
-        values.truth(node.first("running"), what="Running"),
-        _read_at(node),
+        values.text(texts.get("enginenumber")),
+        values.truth(texts.get("running"), what="Running"),
+        values.instant(texts.get(READ_AT)),
     )
 
 
@@ -215,31 +216,31 @@ def _write_engine(engine: Engine) -> Parts:
     return [("EngineNumber", engine.number), running] if engine.number else [running]
 
 
-def _read_count(node: Node) -> Count:
-    count = values.needed(values.number(node.first("count")), "Count")
+def _read_count(texts: Texts) -> Count:
+    count = values.needed(values.number(texts.get("count")), "Count")
     if count != count.to_integral_value():
         raise Unreadable(f"Count {count} is no whole number")
-    return Count(int(count), _read_at(node))
+    return Count(int(count), values.instant(texts.get(READ_AT)))
 
 
-def _read_switch(node: Node) -> Switch:
-    number = values.text(node.first("number", "switchnumber"))
-    value = values.text(node.first("value", "switchvalue"))
+def _read_switch(texts: Texts) -> Switch:
+    number = values.text(texts.get("number", texts.get("switchnumber")))
+    value = values.text(texts.get("value", texts.get("switchvalue")))
     if number is None or value is None:
         raise Unreadable("number or value is missing")
-    return Switch(number, value, _read_at(node))
+    return Switch(number, value, values.instant(texts.get(READ_AT)))
 
 
-def _read_fault(node: Node) -> Fault:
-    identifier = values.text(node.first("codeidentifier", "identifier"))
+def _read_fault(texts: Texts) -> Fault:
+    identifier = values.text(texts.get("codeidentifier", texts.get("identifier")))
     if identifier is None:
         raise Unreadable("CodeIdentifier is missing")
     return Fault(
         identifier,
-        values.text(node.first("codedescription", "description")),
-        values.text(node.first("codeseverity", "severity")),
-        values.text(node.first("codesource", "source")),
-        _read_at(node),
+        values.text(texts.get("codedescription", texts.get("description"))),
+        values.text(texts.get("codeseverity", texts.get("severity"))),
+        values.text(texts.get("codesource", texts.get("source"))),
+        values.instant(texts.get(READ_AT)),
     )
 
 
@@ -294,7 +295,7 @@ ELEMENTS: tuple[Element, ...] = (
         "CumulativeLoadCount",
         "load_count",
         _read_count,
-        lambda reading: [("Count", str(reading.count))],
+        lambda reading: [("Count", str(reading.total))],
         segment="CumulativeLoadCount",
         parts=_known("Count"),
     ),
@@ -308,7 +309,9 @@ ELEMENTS: tuple[Element, ...] = (
     Element(
         "AverageLoadFactorLast24",
         "load_factor_last_24",
-        lambda node: Share(values.percent(node.first("percent")), _read_at(node)),
+        lambda texts: Share(
+            values.percent(texts.get("percent")), values.instant(texts.get(READ_AT))
+        ),
         lambda reading: [("Percent", plain(reading.percent))],
         segment="AverageLoadFactorLast24",
         parts=_known("Percent"),

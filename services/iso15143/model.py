@@ -2,11 +2,13 @@
 
 Instants are aware, UTC. Numbers are exact. What a page leaves out, or marks as unknown in one of
 the ways that have been seen, is None. What the standard does not know is kept in `extras`.
+Readings are tuples, for a page holds a thousand.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 # Develon's variant of a page, known by its address, gives idle time in minutes.
 MINUTES_PATH = "/minutes"
@@ -52,8 +54,7 @@ class Header:
     extras: tuple[Part, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """Where a machine stood: degrees, and metres above the sea."""
 
     latitude: Decimal
@@ -63,8 +64,7 @@ class Location:
     extras: tuple[Part, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Hours:
+class Hours(NamedTuple):
     """A running total of hours."""
 
     hours: Decimal
@@ -72,8 +72,7 @@ class Hours:
     extras: tuple[Part, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Quantity:
+class Quantity(NamedTuple):
     """An amount in units of its own, for example 1560 "litre"."""
 
     amount: Decimal
@@ -82,8 +81,7 @@ class Quantity:
     extras: tuple[Part, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(NamedTuple):
     """How full a tank is, in percent; a capacity of None is unknown."""
 
     percent: Decimal
@@ -93,8 +91,7 @@ class Level:
     extras: tuple[Part, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
+class Engine(NamedTuple):
     """Whether an engine runs."""
 
     number: str | None
@@ -103,17 +100,15 @@ class Engine:
     extras: tuple[Part, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(NamedTuple):
     """A running count."""
 
-    count: int
+    total: int
     read_at: datetime | None
     extras: tuple[Part, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """A share in percent."""
 
     percent: Decimal
@@ -121,8 +116,7 @@ class Share:
     extras: tuple[Part, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Switch:
+class Switch(NamedTuple):
     """A digital input and its value as sent."""
 
     number: str
@@ -131,8 +125,7 @@ class Switch:
     extras: tuple[Part, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """A fault or caution code as sent."""
 
     identifier: str

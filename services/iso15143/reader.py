@@ -4,8 +4,7 @@ What cannot be read is left out and reported with its machine and element; the r
 the standard does not know is kept beside it.
 """
 
-from collections.abc import Collection, Iterator
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +15,6 @@ from services.iso15143.model import (
     MINUTES_PATH,
     Equipment,
     Fleet,
-    Header,
     Link,
     Page,
     Part,
@@ -24,7 +22,7 @@ from services.iso15143.model import (
     Reading,
     Series,
 )
-from services.iso15143.tree import Node, parse
+from services.iso15143.tree import Node, name_of, own_name, parse, parts_of, texts_of
 
 EQUIPMENT_MAX = 10_000  # the standard pages by 100; some senders put a whole fleet on one page
 SERIES_MAX = 100_000  # readings on one page of a time series
@@ -47,11 +45,11 @@ def read_page(page: bytes, *, idle_in_minutes: bool | None = None) -> Page:
         PageRefused: The page as a whole cannot be read.
     """
     root = parse(page)
-    if root.name != "fleet":
-        raise PageRefused(f'the page is a "{root.tag[:40]}", not a Fleet')
+    if name_of(root.tag) != "fleet":
+        raise PageRefused(f'the page is a "{own_name(root.tag)[:40]}", not a Fleet')
     problems: list[Problem] = []
     links = tuple(_read_links(root, problems))
-    rows = list(root.all("equipment"))
+    rows = [node for node in root if name_of(node.tag) == "equipment"]
     if len(rows) > EQUIPMENT_MAX:
         raise PageRefused(f"the page holds {len(rows):,} machines, more than {EQUIPMENT_MAX:,}")
     if idle_in_minutes is None:
@@ -61,13 +59,12 @@ def read_page(page: bytes, *, idle_in_minutes: bool | None = None) -> Page:
         for place, row in enumerate(rows)
         if (machine := _read_equipment(row, place, problems, in_minutes=idle_in_minutes))
     ]
+    texts = texts_of(root)
     fleet = Fleet(
         equipment=tuple(equipment),
         links=links,
-        version=_lenient(values.text, root.first("version"), "version", problems),
-        snapshot_time=_lenient(
-            values.instant, root.first("snapshottime"), "snapshotTime", problems
-        ),
+        version=_lenient(values.text, texts.get("version"), "version", problems),
+        snapshot_time=_lenient(values.instant, texts.get("snapshottime"), "snapshotTime", problems),
         extras=_extras(root, _FLEET_PARTS, machine="", problems=problems),
     )
     return Page(fleet, tuple(problems))
@@ -84,16 +81,17 @@ def read_series(page: bytes, *, address: str = "") -> tuple[Series, tuple[Proble
         PageRefused: The page as a whole cannot be read.
     """
     root = parse(page)
-    stem = root.name.removesuffix(_MESSAGES)
+    name = name_of(root.tag)
+    stem = name.removesuffix(_MESSAGES)
     element = BY_NAME.get(stem) or BY_SEGMENT.get(stem)
-    if element is None or stem == root.name:
-        raise PageRefused(f'the page is a "{root.tag[:40]}", not a time series')
+    if element is None or stem == name:
+        raise PageRefused(f'the page is a "{own_name(root.tag)[:40]}", not a time series')
     problems: list[Problem] = []
     header = None
-    if (node := root.first("equipmentheader")) is not None:
+    if (node := _first(root, "equipmentheader")) is not None:
         header = _lenient(read_header, node, "EquipmentHeader", problems)
     names = {*element.names, element.segment.lower(), "message"}
-    rows = [node for node in root.children if node.name in names]
+    rows = [node for node in root if name_of(node.tag) in names]
     if len(rows) > SERIES_MAX:
         raise PageRefused(f"the page holds {len(rows):,} readings, more than {SERIES_MAX:,}")
     machine = header.equipment_id if header else ""
@@ -106,22 +104,29 @@ def read_series(page: bytes, *, address: str = "") -> tuple[Series, tuple[Proble
         readings=tuple(reading for reading in found if reading is not None),
         header=header,
         links=tuple(_read_links(root, problems)),
-        version=_lenient(values.text, root.first("version"), "version", problems),
+        version=_lenient(values.text, texts_of(root).get("version"), "version", problems),
     )
     return series, tuple(problems)
 
 
+def _first(nodes: Iterable[Node], name: str) -> Node | None:
+    """Return the first node of a name."""
+    return next((node for node in nodes if name_of(node.tag) == name), None)
+
+
 def _read_links(root: Node, problems: list[Problem]) -> Iterator[Link]:
-    for node in root.all("links"):
-        rel = _lenient(values.text, node.first("rel"), "Links", problems)
-        href = _lenient(values.text, node.first("href"), "Links", problems)
-        if rel and href:
-            yield Link(rel, href)
+    for node in root:
+        if name_of(node.tag) == "links":
+            texts = texts_of(node)
+            rel = _lenient(values.text, texts.get("rel"), "Links", problems)
+            href = _lenient(values.text, texts.get("href"), "Links", problems)
+            if rel and href:
+                yield Link(rel, href)
 
 
-def _lenient(read: Any, node: Node | None, element: str, problems: list[Problem]) -> Any:
+def _lenient(read: Any, stated: Node | str | None, element: str, problems: list[Problem]) -> Any:
     try:
-        return read(node)
+        return read(stated)
     except Unreadable as error:
         problems.append(Problem("", element, str(error)))
         return None
@@ -132,40 +137,46 @@ def _extras(
 ) -> tuple[Part, ...]:
     """Return the parts of unknown names; one that cannot be kept is reported."""
     found = []
-    for child in node.children:
-        if child.name in known:
-            continue
+    for name, text, part in parts_of(node, but=known):
         try:
-            found.append(values.extra(child))
+            found.append(values.extra(name, text, part))
         except Unreadable as error:
-            problems.append(Problem(machine, child.tag[:100], str(error)))
-    return tuple(sorted(found, key=lambda part: part.name))
+            problems.append(Problem(machine, name[:100], str(error)))
+    return values.by_name(found)
 
 
 _EQUIPMENT_PARTS = frozenset({"equipmentheader", *BY_NAME})
+_MANY = frozenset(element.attribute for element in BY_NAME.values() if element.many)
 
 
 def _read_equipment(
     row: Node, place: int, problems: list[Problem], *, in_minutes: bool
 ) -> Equipment | None:
-    header: Header
+    parts = list(row)  # held, for lxml makes each again when it is asked for again
     try:
-        header = read_header(row.first("equipmentheader"))
+        header = read_header(_first(parts, "equipmentheader"))
     except Unreadable as error:
         problems.append(Problem(f"#{place}", "EquipmentHeader", str(error)))
         return None
     machine = header.equipment_id
-    found: dict[str, list[Reading]] = {}
-    for node in row.children:
-        element = BY_NAME.get(node.name)
+    found: dict[str, Any] = {}
+    for node in parts:
+        element = BY_NAME.get(name_of(node.tag))
         if element is None:
             continue
         reading = _read_element(element, node, machine, problems, in_minutes=in_minutes)
-        if reading is not None:
-            found.setdefault(element.attribute, []).append(reading)
+        if reading is None:
+            continue
+        attribute = element.attribute
+        if element.many:
+            found.setdefault(attribute, []).append(reading)
+        elif attribute not in found or _is_newer(reading, found[attribute]):
+            found[attribute] = reading
+    for attribute in _MANY & found.keys():
+        found[attribute] = tuple(found[attribute])
     return Equipment(
         header,
-        **{attribute: _kept(attribute, readings) for attribute, readings in found.items()},
+        **found,
         extras=_extras(row, _EQUIPMENT_PARTS, machine=machine, problems=problems),
     )
 
@@ -174,35 +185,19 @@ def _read_element(
     element: Element, node: Node, machine: str, problems: list[Problem], *, in_minutes: bool
 ) -> Reading | None:
     """Return a reading with its extras; what cannot be read is reported."""
+    texts = texts_of(node)
     if in_minutes and element.attribute in _MINUTES_ATTRIBUTES:
-        mark = Node(IN_MINUTES, IN_MINUTES, "", [])
-        node = Node(node.tag, node.name, node.text, [*node.children, mark])
+        texts[IN_MINUTES] = ""
     try:
-        reading: Reading = element.read(node)
+        reading: Reading = element.read(texts)
     except Unreadable as error:
         problems.append(Problem(machine, element.tag, str(error)))
         return None
-    return _with_extras(reading, element, node, machine, problems)
-
-
-def _with_extras(
-    reading: Reading, element: Element, node: Node, machine: str, problems: list[Problem]
-) -> Reading:
-    known = element.parts
-    for child in node.children:
-        if child.name not in known:
-            break
-    else:
+    if texts.keys() <= element.parts:
         return reading
     kept = _extras(node, element.parts, machine=machine, problems=problems)
-    return replace(reading, extras=kept)
+    return reading._replace(extras=kept)
 
 
-def _kept(attribute: str, readings: list[Reading]) -> Any:
-    """Return all values of an element that may stand often, else the one read last."""
-    if attribute in _MANY:
-        return tuple(readings)
-    return max(readings, key=lambda reading: reading.read_at or _LONG_AGO)
-
-
-_MANY = frozenset(element.attribute for element in BY_NAME.values() if element.many)
+def _is_newer(reading: Reading, earlier: Reading) -> bool:
+    return (reading.read_at or _LONG_AGO) > (earlier.read_at or _LONG_AGO)

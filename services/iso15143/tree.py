@@ -1,56 +1,75 @@
 """XML and JSON pages as one kind of tree, so that one reader takes every dialect.
 
-Names are compared in lower case without namespace; attributes stand among the children, because
+A page is a tree of the ElementTree kind: lxml makes one of XML, and JSON becomes one here. Names
+are compared in lower case without namespace; an attribute counts as a part like any other, because
 dialects put the same value (dateTime above all) now in the one and now in the other place.
 """
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
 from decimal import Decimal
-from typing import Any, BinaryIO
-from xml.parsers import expat
+from functools import lru_cache
+from typing import Any, BinaryIO, Protocol, cast
+from xml.etree import ElementTree
+
+from lxml import etree
 
 from services.iso15143.errors import PageRefused
 
 PAGE_BYTES_MAX = 16 * 1024 * 1024  # a page of 100 machines is about 200 kB
-NODES_MAX = 1_000_000  # 10,000 machines of 100 values; each takes about 200 bytes here
+NODES_MAX = 1_000_000  # 10,000 machines of 100 values; each takes about 300 bytes here
 CHUNK_BYTES = 256 * 1024
 DEPTH_MAX = 20  # a page has four levels
+NAMES_REMEMBERED_MAX = 1_000  # names: a page says the same fifty over and over
+
+Texts = dict[str, str]  # the text of each part of a node by the part's name
 
 _FLAG = "specified"  # in JSON: "altitudeSpecified": false means that "altitude" says nothing
 _TEXT = "#text"  # in JSON: the text of an object that has parts too
-_ABOUT_XML = ("xmlns", "xsi:", "xml:")  # attributes that say nothing of a machine
-# What expat reads by itself; a page in another encoding (GBK, for example) is decoded before.
-_ENCODING = re.compile(rb"""^\s*<\?xml[^>]{0,100}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
-_BUILT_IN = frozenset({"utf-8", "utf-16", "iso-8859-1", "us-ascii"})
+# Attributes that say nothing of a machine, by their namespace, or by their prefix where a page
+# does not declare it.
+_ABOUT_XML = (
+    "{http://www.w3.org/2001/XMLSchema-instance}",
+    "{http://www.w3.org/XML/1998/namespace}",
+    "xsi:",
+)
+_ENCODING = re.compile(rb"""\s*<\?xml[^>]{0,100}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
+_UTF_8 = "utf-8"
+_UTF_8_MARK = b"\xef\xbb\xbf"
+# How a page of two bytes a character begins: with its mark, or at once with "<".
+_UTF_16 = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"<\0": "utf-16-le", b"\0<": "utf-16-be"}
+# What may stand before a document type: marks, white space, comments, the XML declaration and its
+# like. None of it is looked at twice, however long it is.
+_DOCUMENT_TYPE = re.compile(
+    rb"(?>\s+|" + _UTF_8_MARK + rb"|<\?.*?\?>|<!--.*?-->)*+<!DOCTYPE", re.DOTALL
+)
+_TOO_DEEP = etree.XPath(f"boolean({'/*' * (DEPTH_MAX + 2)})")
 
 
-@dataclass(slots=True)
-class Node:
-    """A named value with named parts.
+class Node(Protocol):
+    """A named value with named parts: what elements of lxml and of ElementTree have in common."""
 
-    Attributes:
-        tag: Its name in its own case, without namespace.
-        name: The same in lower case.
-    """
+    @property
+    def tag(self) -> str:
+        """Its name in its own case, with its namespace or prefix."""
 
-    tag: str
-    name: str
-    text: str
-    children: list["Node"]
+    @property
+    def text(self) -> str | None:
+        """Its text up to its first part."""
 
-    def all(self, name: str) -> Iterator["Node"]:
-        """Return the parts with a name, in order."""
-        return (child for child in self.children if child.name == name)
+    @property
+    def tail(self) -> str | None:
+        """The text between it and the next part of the same node."""
 
-    def first(self, name: str, *others: str) -> "Node | None":
-        """Return the first part with one of these names."""
-        for child in self.children:
-            if child.name == name or child.name in others:
-                return child
-        return None
+    def items(self) -> Iterable[tuple[str, str]]:
+        """Return its attributes."""
+
+    def __iter__(self) -> Iterator["Node"]:
+        """Iterate over its parts but its attributes."""
+
+    def __len__(self) -> int:
+        """Return how many parts it has but its attributes."""
 
 
 def read_bounded(stream: BinaryIO) -> bytes:
@@ -75,86 +94,105 @@ def parse(page: bytes) -> Node:
     """
     if len(page) > PAGE_BYTES_MAX:
         raise PageRefused(f"the page has {len(page):,} bytes, more than {PAGE_BYTES_MAX:,}")
-    start = page[:256].removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    start = page[:256].removeprefix(_UTF_8_MARK).lstrip()[:1]
     return _parse_json(page) if start in {b"{", b"["} else _parse_xml(page)
 
 
-def _parse_xml(page: bytes) -> Node:
-    """Return the root of an XML page, made while expat reads.
+@lru_cache(maxsize=NAMES_REMEMBERED_MAX)
+def name_of(tag: str) -> str:
+    """Return by which name a tag is known: without namespace, in lower case."""
+    return own_name(tag).lower()
 
-    A page without bounds ends where its bound is. The handlers are called for each element, so
-    they do no more than they must.
+
+def own_name(tag: str) -> str:
+    """Return a tag without its namespace, or without its prefix where that is not declared."""
+    return tag.rpartition("}")[2].rpartition(":")[2]
+
+
+def text_of(node: Node) -> str:
+    """Return a node's own text, that between its parts included."""
+    text = node.text or ""
+    if len(node):
+        text += "".join(part.tail or "" for part in node)
+    return text.strip()
+
+
+def texts_of(node: Node) -> Texts:
+    """Return the text of each part by its name; of several with one name, the first one's."""
+    texts: Texts = {}
+    for tag, text in node.items():
+        if not tag.startswith(_ABOUT_XML):
+            texts.setdefault(name_of(tag), text.strip())
+    for part in node:
+        name = name_of(part.tag)
+        if name not in texts:
+            texts[name] = text_of(part)
+    return texts
+
+
+def parts_of(node: Node, *, but: Collection[str] = ()) -> Iterator[tuple[str, str, Node | None]]:
+    """Yield each part's own name, its text and, where it is no attribute, the part itself.
+
+    Args:
+        but: The names of parts that are not wanted.
     """
-    page, encoding = _in_known_encoding(page)
-    names: dict[str, tuple[str, str]] = {}
-    top = Node("", "", "", [])
-    above = [top]
-    left = NODES_MAX
+    for tag, text in node.items():
+        if name_of(tag) not in but and not tag.startswith(_ABOUT_XML):
+            yield own_name(tag), text.strip(), None
+    for part in node:
+        if name_of(part.tag) not in but:
+            yield own_name(part.tag), text_of(part), part
 
-    def start(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal left
-        known = names.get(tag)
-        if known is None:
-            local = tag.rpartition(":")[2]
-            known = names[tag] = (local, local.lower())
-        node = Node(known[0], known[1], "", [])
-        above[-1].children.append(node)
-        above.append(node)
-        left -= 1 + len(attributes)
-        if left < 0:
-            raise PageRefused(f"the page holds more than {NODES_MAX:,} elements")
-        if len(above) > DEPTH_MAX + 2:
-            _check_depth(len(above) - 2)
-        if not attributes:
-            return
-        for name, value in attributes.items():
-            if not name.startswith(_ABOUT_XML):
-                local = name.rpartition(":")[2]
-                node.children.append(Node(local, local.lower(), value.strip(), []))
 
-    def end(_: str) -> None:
-        node = above.pop()
-        if node.text:
-            node.text = node.text.strip()
+def _parse_xml(page: bytes) -> Node:
+    """Return the root of an XML page.
 
-    def text(text: str) -> None:
-        if not text.isspace():  # half of a page's texts are its indentation
-            above[-1].text += text
-
-    parser = expat.ParserCreate(encoding)
-    parser.buffer_text = True
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.CharacterDataHandler = text
-    # Entities and document types are of no use in a page; both have been used to read files and to
-    # fill memory. The page is refused before the first of them is read.
-    parser.StartDoctypeDeclHandler = _refuse_document_type
+    Entities and document types are of no use in a page; both have been used to read files and to
+    fill memory. A page that has them, or too many elements, is refused before it is parsed.
+    """
+    page = _in_utf_8(page)
+    if _DOCUMENT_TYPE.match(page):
+        raise PageRefused("the page holds a document type, which no fleet page needs")
+    marks = page.count(b"<") + page.count(b"=")
+    if marks > NODES_MAX and marks - page.count(b"</") > NODES_MAX:
+        raise PageRefused(f"the page holds more than {NODES_MAX:,} elements")
+    parser = etree.XMLParser(
+        encoding=_UTF_8,
+        recover=True,  # from undeclared prefixes, see below
+        resolve_entities=False,
+        no_network=True,
+        remove_comments=True,
+        remove_pis=True,
+        remove_blank_text=True,
+    )
     try:
-        parser.Parse(page, True)
-    except PageRefused:
-        raise
-    except (expat.ExpatError, ValueError, LookupError) as error:
-        raise PageRefused(f"the page is not well-formed XML: {error}") from error
-    return top.children[0]
+        root = etree.fromstring(page, parser)
+    except etree.XMLSyntaxError as error:
+        raise PageRefused(f"the page is not well-formed XML: {error.msg}") from error
+    # Some senders use prefixes that they do not declare, and all is clear without.
+    for entry in parser.error_log.filter_from_errors():
+        if entry.domain != etree.ErrorDomains.NAMESPACE:
+            where = f"line {entry.line}, column {entry.column}"
+            raise PageRefused(f"the page is not well-formed XML: {entry.message}, {where}")
+    if _TOO_DEEP(root):
+        _refuse_depth()
+    return cast(Node, root)
 
 
-def _refuse_document_type(*_: object) -> None:
-    raise PageRefused("the page holds a document type, which no fleet page needs")
-
-
-def _in_known_encoding(page: bytes) -> tuple[bytes, str | None]:
-    """Return a page in an encoding that expat reads, and that encoding where it must be told."""
-    stated = _ENCODING.match(page[:256].removeprefix(b"\xef\xbb\xbf"))
-    encoding = stated.group(1).decode().lower() if stated else "utf-8"
-    if encoding in _BUILT_IN:
-        return page, None
+def _in_utf_8(page: bytes) -> bytes:
+    """Return an XML page, which may be in any encoding that it states, in UTF-8."""
+    page = page.removeprefix(_UTF_8_MARK)
+    stated = _ENCODING.match(page[:256])
+    encoding = _UTF_16.get(page[:2]) or (stated.group(1).decode().lower() if stated else _UTF_8)
+    if encoding == _UTF_8:
+        return page  # the parser looks at each character anyway
     try:
-        return page.decode(encoding).encode(), "utf-8"
+        return page.decode(encoding).encode()
     except (LookupError, UnicodeError) as error:
         raise PageRefused(f'the page is not in its own encoding "{encoding}"') from error
 
 
-def _parse_json(page: bytes) -> Node:
+def _parse_json(page: bytes) -> ElementTree.Element:
     if page.count(b",") + page.count(b"{") + page.count(b"[") > NODES_MAX:
         raise PageRefused(f"the page holds more than {NODES_MAX:,} values")
     try:
@@ -178,11 +216,13 @@ def _refuse_constant(constant: str) -> None:
     raise ValueError(f"{constant} is no number")
 
 
-def _of_value(name: str, value: Any, depth: int) -> Node:
-    _check_depth(depth)
+def _of_value(name: str, value: Any, depth: int) -> ElementTree.Element:
+    if depth > DEPTH_MAX:
+        _refuse_depth()
+    element = ElementTree.Element(name)
     if not isinstance(value, dict):
-        return Node(name, name.lower(), _text_of(value), [])
-    node = Node(name, name.lower(), "", [])
+        element.text = _text_of(value)
+        return element
     unspecified = {
         key.lower().removesuffix(_FLAG)
         for key, flag in value.items()
@@ -191,11 +231,11 @@ def _of_value(name: str, value: Any, depth: int) -> Node:
     for key, item in value.items():
         part = key.lower()
         if part == _TEXT:
-            node.text = _text_of(item)
+            element.text = _text_of(item)
         elif item is not None and not part.endswith(_FLAG) and part not in unspecified:
             items = item if isinstance(item, list) else [item]
-            node.children += (_of_value(key, one, depth + 1) for one in items if one is not None)
-    return node
+            element.extend([_of_value(key, one, depth + 1) for one in items if one is not None])
+    return element
 
 
 def _text_of(value: Any) -> str:
@@ -204,6 +244,5 @@ def _text_of(value: Any) -> str:
     return "" if isinstance(value, list | dict) else str(value).strip()
 
 
-def _check_depth(depth: int) -> None:
-    if depth > DEPTH_MAX:
-        raise PageRefused(f"the page is more than {DEPTH_MAX} levels deep")
+def _refuse_depth() -> None:
+    raise PageRefused(f"the page is more than {DEPTH_MAX} levels deep")

@@ -1,14 +1,17 @@
-"""Single values of a page, in every form in which they have been seen."""
+"""Single values of a page, in every form in which they have been seen.
+
+A value is None where its page has no part of that name.
+"""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import lru_cache
 
 from services.iso15143.errors import Unreadable
 from services.iso15143.model import Part
-from services.iso15143.tree import Node
+from services.iso15143.tree import Node, Texts, parts_of
 
 NUMBER_MAX = Decimal(10) ** 12  # above any meter; a larger number is noise
 PLACES_MAX = 9  # digits after the point; coordinates have at most seven
@@ -32,18 +35,14 @@ _XML_TEXT = re.compile("[\\t\\n\\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*"
 _TRUE, _FALSE = frozenset({"true", "1", "on"}), frozenset({"false", "0", "off"})
 
 
-def text(node: Node | None) -> str | None:
+@lru_cache(maxsize=TEXTS_REMEMBERED_MAX)
+def text(value: str | None) -> str | None:
     """Return a text, or None where it is unknown.
 
     Raises:
         Unreadable: It is too long, or holds a character that no XML can hold.
     """
-    return _text(node.text) if node else None
-
-
-@lru_cache(maxsize=TEXTS_REMEMBERED_MAX)
-def _text(value: str) -> str | None:
-    if value.lower() in _UNKNOWN:
+    if value is None or value.lower() in _UNKNOWN:
         return None
     if len(value) > TEXT_MAX:
         raise Unreadable(f"has {len(value)} characters, more than {TEXT_MAX}")
@@ -54,25 +53,26 @@ def _text(value: str) -> str | None:
     return " ".join(value.split())
 
 
-def number(node: Node | None) -> Decimal | None:
+def number(value: str | None) -> Decimal | None:
     """Return a number that is not negative, or None where there is none.
 
     Raises:
         Unreadable: It is no number, negative, or larger than any meter.
     """
-    value = signed_number(node)
-    if value is not None and value < 0:
-        raise Unreadable(f"{value} is negative")
-    return value
+    parsed = signed_number(value)
+    if parsed is not None and parsed < 0:
+        raise Unreadable(f"{parsed} is negative")
+    return parsed
 
 
-def signed_number(node: Node | None) -> Decimal | None:
+def signed_number(value: str | None) -> Decimal | None:
     """Return a number, or None where there is none.
 
     Raises:
         Unreadable: It is no number, or larger in size than any meter.
     """
-    value = node.text if node else ""
+    if value is None:
+        return None
     digits = value.replace(".", "", 1)
     if digits.isdecimal() and digits.isascii() and len(digits) <= PLACES_MAX:
         return Decimal(value)  # what nearly every page holds: nothing of it can be out of bounds
@@ -98,75 +98,72 @@ def needed(value: Decimal | None, what: str) -> Decimal:
     return value
 
 
-def percent(node: Node | None) -> Decimal:
+def percent(value: str | None) -> Decimal:
     """Return a share in percent.
 
     Raises:
         Unreadable: It is missing, or outside 0 to 100.
     """
-    value = needed(number(node), "Percent")
-    if value > 100:
-        raise Unreadable(f"{value} percent is more than all")
-    return value
+    share = needed(number(value), "Percent")
+    if share > 100:
+        raise Unreadable(f"{share} percent is more than all")
+    return share
 
 
-def degrees(node: Node | None, *, what: str, limit: int) -> Decimal:
+def degrees(value: str | None, *, what: str, limit: int) -> Decimal:
     """Return an angle within -limit to limit.
 
     Raises:
         Unreadable: It is missing, or outside.
     """
-    value = needed(signed_number(node), what)
-    if abs(value) > limit:
-        raise Unreadable(f"{what} {value} is outside -{limit} to {limit}")
-    return value
+    angle = needed(signed_number(value), what)
+    if abs(angle) > limit:
+        raise Unreadable(f"{what} {angle} is outside -{limit} to {limit}")
+    return angle
 
 
-def hours(node: Node, *, in_minutes: bool) -> Decimal:
+def hours(texts: Texts, *, in_minutes: bool) -> Decimal:
     """Return a total of hours: decimal, an ISO 8601 duration, or minutes.
 
     Args:
+        texts: The texts of its element's parts.
         in_minutes: Whether the page gives this element in minutes under the name Hour.
 
     Raises:
         Unreadable: It is none of them, or negative.
     """
-    minutes = node.first("minute", "minutes")
+    minutes = texts.get("minute", texts.get("minutes"))
     if minutes is not None:
         return _kept(needed(number(minutes), "Minutes") / MINUTES_PER_HOUR)
-    stated = node.first("hour", "hours")
-    if stated is not None and stated.text.upper().startswith("P"):
-        return _duration(stated.text.upper())
-    value = needed(number(stated), "Hour")
-    return _kept(value / MINUTES_PER_HOUR) if in_minutes else value
+    stated = texts.get("hour", texts.get("hours"))
+    if stated is not None and stated.upper().startswith("P"):
+        return _duration(stated.upper())
+    total = needed(number(stated), "Hour")
+    return _kept(total / MINUTES_PER_HOUR) if in_minutes else total
 
 
-def truth(node: Node | None, *, what: str) -> bool:
+def truth(value: str | None, *, what: str) -> bool:
     """Return a yes or no.
 
     Raises:
         Unreadable: It is neither.
     """
-    value = node.text.lower() if node else ""
-    if value in _TRUE:
+    stated = (value or "").lower()
+    if stated in _TRUE:
         return True
-    if value in _FALSE:
+    if stated in _FALSE:
         return False
-    raise Unreadable(f'{what} "{value[:40]}" is neither true nor false')
+    raise Unreadable(f'{what} "{stated[:40]}" is neither true nor false')
 
 
-def instant(node: Node | None) -> datetime | None:
+@lru_cache(maxsize=TEXTS_REMEMBERED_MAX)
+def instant(value: str | None) -> datetime | None:
     """Return an instant, or None where it is unknown; one without a zone is UTC.
 
     Raises:
         Unreadable: It is no instant.
     """
-    return _instant(node.text) if node else None
-
-
-@lru_cache(maxsize=TEXTS_REMEMBERED_MAX)
-def _instant(value: str) -> datetime | None:
-    if value.lower() in _UNKNOWN:
+    if value is None or value.lower() in _UNKNOWN:
         return None
     try:
         moment = datetime.fromisoformat(value)
@@ -182,28 +179,39 @@ def _instant(value: str) -> datetime | None:
         raise Unreadable(f'"{value[:40]}" lies outside the calendar') from error
 
 
-def extra(node: Node) -> Part:
-    """Return a part that the standard does not know, as it came; its own parts by name.
+def extras(node: Node, *, but: Collection[str] = ()) -> tuple[Part, ...]:
+    """Return the parts of a node as they came, by name.
 
-    Raises:
-        Unreadable: XML cannot hold its name or text, or it is too long.
-    """
-    if not _NAME.fullmatch(node.tag):
-        raise Unreadable(f'"{node.tag[:40]}" is no name of XML')
-    if len(node.text) > EXTRA_TEXT_MAX:
-        raise Unreadable(f"has {len(node.text)} characters, more than {EXTRA_TEXT_MAX:,}")
-    if not _XML_TEXT.fullmatch(node.text):
-        raise Unreadable("holds a control character")
-    return Part(node.tag, node.text, extras(node.children))
-
-
-def extras(nodes: Iterable[Node]) -> tuple[Part, ...]:
-    """Return parts as they came, by name.
+    Args:
+        but: The names of parts that are known, and read.
 
     Raises:
         Unreadable: As `extra` says.
     """
-    return tuple(sorted(map(extra, nodes), key=lambda part: part.name))
+    return by_name(extra(*part) for part in parts_of(node, but=but))
+
+
+def extra(name: str, text: str, node: Node | None) -> Part:
+    """Return a part that the standard does not know, as it came; its own parts by name.
+
+    Args:
+        node: What its own parts are in; an attribute has none.
+
+    Raises:
+        Unreadable: XML cannot hold its name or text, or it is too long.
+    """
+    if not _NAME.fullmatch(name):
+        raise Unreadable(f'"{name[:40]}" is no name of XML')
+    if len(text) > EXTRA_TEXT_MAX:
+        raise Unreadable(f"has {len(text)} characters, more than {EXTRA_TEXT_MAX:,}")
+    if not _XML_TEXT.fullmatch(text):
+        raise Unreadable("holds a control character")
+    return Part(name, text, () if node is None else extras(node))
+
+
+def by_name(parts: Iterable[Part]) -> tuple[Part, ...]:
+    """Return parts in the order of their names; those of one name as they came."""
+    return tuple(sorted(parts, key=lambda part: part.name))
 
 
 def _duration(value: str) -> Decimal:

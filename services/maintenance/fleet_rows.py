@@ -223,7 +223,7 @@ _FIGURES: dict[type, Callable[[Any], tuple[Decimal, Decimal | None, str | None]]
     Hours: lambda reading: (reading.hours, None, None),
     Quantity: lambda reading: (reading.amount, None, reading.units),
     Level: lambda reading: (reading.percent, reading.capacity, reading.units),
-    Count: lambda reading: (Decimal(reading.count), None, None),
+    Count: lambda reading: (Decimal(reading.total), None, None),
     Share: lambda reading: (reading.percent, None, None),
 }
 

@@ -46,7 +46,7 @@ def test_every_element_of_the_standard_is_read() -> None:
     assert machine.regeneration_hours is not None
     assert machine.regeneration_hours.hours == 26
     assert machine.load_count is not None
-    assert machine.load_count.count == 90_211
+    assert machine.load_count.total == 90_211
     assert [(switch.number, switch.value) for switch in machine.switches] == [
         ("3", "on"),
         ("4", "off"),
@@ -121,7 +121,7 @@ def test_json_flags_say_what_was_given() -> None:
     assert machine.engine is not None
     assert (machine.engine.number, machine.engine.is_running) == ("1", True)
     assert machine.load_count is not None
-    assert machine.load_count.count == 12
+    assert machine.load_count.total == 12
 
 
 def test_what_cannot_be_read_is_reported_and_the_rest_is_taken() -> None:

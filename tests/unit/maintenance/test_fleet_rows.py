@@ -25,10 +25,10 @@ def dated(equipment: Equipment) -> Equipment:
     for attribute in Equipment.__slots__:
         value = getattr(equipment, attribute)
         if attribute == "switches":
-            by_number = {switch.number: replace(switch, read_at=AT) for switch in value}
+            by_number = {switch.number: switch._replace(read_at=AT) for switch in value}
             values[attribute] = tuple(by_number[number] for number in sorted(by_number))
         elif hasattr(value, "read_at"):
-            values[attribute] = replace(value, read_at=AT)
+            values[attribute] = value._replace(read_at=AT)
     return replace(equipment, faults=(), **values)
 
 
