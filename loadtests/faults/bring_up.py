@@ -13,12 +13,13 @@ from kafka.errors import KafkaError
 from infra.local.databases import ensure_database, ensure_role
 from infra.local.kafka import create_topics
 from infra.local.paths import ROOT
-from infra.local.processes import POLL_S, Process, start
+from infra.local.processes import POLL_S, Process, StartFailed, start, tail
 from loadtests.faults import consumer
 from services.kit.contract import dead_letter_topic, event_topics
 
 PASSWORD = "the password of the campaign"
 SERVICES = ("parties", "settlement")
+LOOK_EVERY_S = 0.5
 SERVES_WITHIN_S = 240.0  # ten on two idle cores
 
 _SETTINGS = {
@@ -97,14 +98,21 @@ def start_service(
     )
 
 
-async def until_listening(address: str) -> None:
+async def until_listening(process: Process, address: str) -> None:
     """Return once a service listens.
 
     Raises:
-        TimeoutError: It does not.
+        StartFailed: It has ended.
+        TimeoutError: It does not listen in time.
     """
     async with (
         grpc.aio.insecure_channel(address) as channel,
         asyncio.timeout(SERVES_WITHIN_S),
     ):
-        await channel.channel_ready()
+        ready = asyncio.ensure_future(channel.channel_ready())
+        try:
+            while not (await asyncio.wait([ready], timeout=LOOK_EVERY_S))[0]:
+                if process.handle() is None:
+                    raise StartFailed(f"{process.name} ended:\n{tail(process.log)}")
+        finally:
+            ready.cancel()

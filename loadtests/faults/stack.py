@@ -212,7 +212,7 @@ class Stack:
         self._starts[CONSUMER] = self._start_consumer
         self.start(CONSUMER)
         for name in ("parties", *REPLICAS, CONSUMER):
-            await until_listening(f"127.0.0.1:{self.port(name)}")
+            await until_listening(self.processes[name], f"127.0.0.1:{self.port(name)}")
 
     async def _open_wire(self, caller: str, callee: str, *, target: int) -> None:
         wire = Wire(target, free_port())
