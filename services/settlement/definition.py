@@ -17,7 +17,7 @@ from services.kit.service import Room, ServiceDefinition
 from services.settlement import (
     ecny_handlers,
     partitions,
-    payment_handlers,
+    payment_moves,
     posting,
     rails,
     statement_handlers,
@@ -68,7 +68,7 @@ DEFINITION = ServiceDefinition(
         posting.EXPIRY_TIMER: posting.expire_holds,
         partitions.TIMER: partitions.on_timer,
         rails.NOTICE_TIMER: status_handlers.on_rail_notice,
-        payment_handlers.RELEASE_TIMER: ecny_handlers.on_release_expired,
+        payment_moves.RELEASE_TIMER: ecny_handlers.on_release_expired,
         statement_handlers.AGE_TIMER: statement_handlers.on_line_aged,
     },
 )

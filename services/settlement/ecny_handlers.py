@@ -17,8 +17,9 @@ from services.settlement.account import AccountKind
 from services.settlement.ecny_model import EcnyWallet, expiry_words
 from services.settlement.errors import ReleaseEventDiffers, ReleaseTooLate
 from services.settlement.lifecycle import PAYMENT
-from services.settlement.payment_handlers import RELEASE_TIMER, conclude, get_payment
+from services.settlement.payment_handlers import get_payment
 from services.settlement.payment_model import Payment, PaymentState
+from services.settlement.payment_moves import RELEASE_TIMER, conclude
 from services.settlement.rails import ECNY
 
 

@@ -90,26 +90,25 @@ class NothingToExport(PreconditionFailed):
         super().__init__("no submitted payment of the bank rail waits for a file")
 
 
-class StatementMalformed(InvalidArgument):
-    """A bank statement breaks a rule of structure or totals; nothing of it was taken in."""
+class FileMalformed(InvalidArgument):
+    """A file of the bank breaks a rule of structure or totals; nothing of it was taken in."""
+
+    def __init__(self, line: int, element: str, problem: str) -> None:
+        super().__init__(
+            "xml", f"line {line}, element {element}: {problem}", line=str(line), element=element
+        )
+
+
+class StatementMalformed(FileMalformed):
+    """It is a bank statement."""
 
     reason = "STATEMENT_MALFORMED"
 
-    def __init__(self, line: int, element: str, problem: str) -> None:
-        super().__init__(
-            "xml", f"line {line}, element {element}: {problem}", line=str(line), element=element
-        )
 
-
-class StatusReportMalformed(InvalidArgument):
-    """A status report breaks a rule of structure or totals; nothing of it was taken in."""
+class StatusReportMalformed(FileMalformed):
+    """It is a status report."""
 
     reason = "STATUS_REPORT_MALFORMED"
-
-    def __init__(self, line: int, element: str, problem: str) -> None:
-        super().__init__(
-            "xml", f"line {line}, element {element}: {problem}", line=str(line), element=element
-        )
 
 
 class PayeeNotAllowed(PreconditionFailed):

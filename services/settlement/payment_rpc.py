@@ -1,7 +1,6 @@
 """The contract of payments and bank statements: protobuf to arguments and back, nothing else."""
 
 import asyncio
-from collections import Counter
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,8 +9,7 @@ from ironloop.settlement.v1 import payments_pb2, payments_pb2_grpc
 
 from services.kit import wire
 from services.kit.errors import NotFound
-from services.kit.etags import etag
-from services.kit.ids import name, parse_name
+from services.kit.ids import parse_name
 from services.kit.principals import principal
 from services.kit.runtime import Runtime
 from services.kit.transaction import Transaction
@@ -20,14 +18,18 @@ from services.settlement import payment_handlers as handlers
 from services.settlement import payment_store as store
 from services.settlement.camt053 import read_camt053
 from services.settlement.pain002 import read_pain002
-from services.settlement.payment_handlers import CURRENCY, PaymentOrder
+from services.settlement.payment_handlers import PaymentOrder
 from services.settlement.payment_model import LineState, Payment, PaymentState, Rail, StatementLine
-from services.settlement.rails import RAILS
-from services.settlement.status_handlers import Taken
+from services.settlement.payment_moves import CURRENCY, conclude
+from services.settlement.payment_wire import (
+    REPORTED_MAX,
+    line_to_wire,
+    payment_to_wire,
+    status_to_wire,
+    taken_to_wire,
+)
 from services.settlement.status_model import Outcome, PaymentStatus
 from services.settlement.wire import number_of
-
-REPORTED_MAX = 200  # unmatched lines in one report; all can be listed
 
 
 class PaymentRpc(payments_pb2_grpc.PaymentServiceServicer):
@@ -100,9 +102,7 @@ class PaymentRpc(payments_pb2_grpc.PaymentServiceServicer):
         async def work(tx: Transaction) -> payments_pb2.Payment:
             payment = await _locked(tx, request)
             return payment_to_wire(
-                await handlers.conclude(
-                    tx, payment, "cancel", reason=f"cancelled by {principal().actor}"
-                )
+                await conclude(tx, payment, "cancel", reason=f"cancelled by {principal().actor}")
             )
 
         return await self._commands.run(request, work)
@@ -210,12 +210,13 @@ class PaymentRpc(payments_pb2_grpc.PaymentServiceServicer):
         async def work(tx: Transaction) -> payments_pb2.StatementReport:
             imported = await statement_handlers.import_statement(tx, statement)
             unmatched = [line for line in imported.lines if line.state is LineState.UNMATCHED]
+            today = self._clock.today()
             return payments_pb2.StatementReport(
                 statement=imported.statement,
                 matched_count=len(imported.lines) - len(unmatched),
                 unmatched_count=len(unmatched),
                 duplicate_count=imported.duplicate_count,
-                unmatched=[self._line_to_wire(line) for line in unmatched[:REPORTED_MAX]],
+                unmatched=[line_to_wire(line, today=today) for line in unmatched[:REPORTED_MAX]],
             )
 
         return await self._commands.run(request, work)
@@ -237,7 +238,8 @@ class PaymentRpc(payments_pb2_grpc.PaymentServiceServicer):
             )
         kept, token = self._pages.cut(request, page, rows, key=_key)
         return payments_pb2.ListStatementLinesResponse(
-            lines=[self._line_to_wire(line) for line in kept], next_page_token=token
+            lines=[line_to_wire(line, today=today) for line in kept],
+            next_page_token=token,
         )
 
     async def MatchStatementLine(
@@ -252,27 +254,9 @@ class PaymentRpc(payments_pb2_grpc.PaymentServiceServicer):
                 number_of(request.account, "accounts", field="account"),
                 viewer=principal(),
             )
-            return self._line_to_wire(line)
+            return line_to_wire(line, today=today)
 
         return await self._commands.run(request, work)
-
-    def _line_to_wire(self, line: StatementLine) -> payments_pb2.StatementLine:
-        return payments_pb2.StatementLine(
-            name=line.name,
-            statement=line.statement,
-            reference=line.reference,
-            state=wire.enum_number(
-                payments_pb2.StatementLineState, line.state, prefix="STATEMENT_LINE_STATE_"
-            ),
-            amount=wire.money(line.amount, CURRENCY),
-            is_credit=line.is_credit,
-            end_to_end_id=line.end_to_end_id,
-            remittance=line.remittance,
-            booking_date=wire.date(line.booking_date),
-            matched=line.matched,
-            unmatched_days=line.unmatched_days(self._clock.today()),
-            create_time=wire.instant(line.create_time),
-        )
 
 
 def _key(row: Payment | StatementLine | PaymentStatus) -> tuple[datetime, UUID]:
@@ -282,83 +266,4 @@ def _key(row: Payment | StatementLine | PaymentStatus) -> tuple[datetime, UUID]:
 async def _locked(tx: Transaction, request: Any) -> Payment:
     return await handlers.get_payment(
         tx, parse_name(request.name, "payments"), viewer=principal(), etag=request.etag
-    )
-
-
-def payment_to_wire(payment: Payment) -> payments_pb2.Payment:
-    """Return a payment as the contract shows it."""
-    return payments_pb2.Payment(
-        name=payment.name,
-        uid=str(payment.id),
-        etag=etag(payment.version),
-        event_sequence=payment.event_sequence,
-        state=wire.enum_number(payments_pb2.PaymentState, payment.state, prefix="PAYMENT_STATE_"),
-        rail=wire.enum_number(payments_pb2.Rail, payment.rail, prefix="RAIL_"),
-        account=name("accounts", payment.account),
-        party=name("parties", payment.party),
-        amount=wire.money(payment.amount, CURRENCY),
-        destination=name("accounts", payment.destination) if payment.destination else "",
-        creditor_name=payment.creditor_name,
-        creditor_account=payment.creditor_account,
-        creditor_agent=payment.creditor_agent,
-        end_to_end_id=payment.end_to_end_id,
-        remittance=payment.remittance,
-        maker=payment.maker,
-        checker=payment.checker,
-        failure=payment.failure,
-        is_simulated=RAILS[payment.rail].is_simulator,
-        hold_transfer=name("transfers", payment.hold_transfer) if payment.hold_transfer else "",
-        file=payment.file or "",
-        rail_status=wire.enum_number(
-            payments_pb2.PaymentStatusCode,
-            payment.rail_status or "UNSPECIFIED",
-            prefix="PAYMENT_STATUS_CODE_",
-        ),
-        rail_reason_code=payment.rail_reason_code,
-        ecny_wallet=name("ecnyWallets", payment.ecny_wallet) if payment.ecny_wallet else "",
-        purpose=payment.purpose,
-        release_event=payment.release_event,
-        release_deadline=wire.instant(payment.release_deadline)
-        if payment.release_deadline
-        else None,
-        release_time=wire.instant(payment.release_time) if payment.release_time else None,
-        create_time=wire.instant(payment.create_time),
-        update_time=wire.instant(payment.update_time),
-    )
-
-
-def taken_to_wire(taken: Taken) -> payments_pb2.StatusReport:
-    """Return what became of a status report as the contract shows it."""
-    counts = Counter(status.outcome for status in taken.statuses)
-    unmatched = [one for one in taken.statuses if one.outcome is Outcome.UNMATCHED]
-    return payments_pb2.StatusReport(
-        report=taken.report.id,
-        original_file=taken.report.original_file,
-        applied_count=counts[Outcome.APPLIED],
-        noted_count=counts[Outcome.NOTED],
-        unmatched_count=len(unmatched),
-        unmatched=[status_to_wire(status) for status in unmatched[:REPORTED_MAX]],
-        is_duplicate=taken.is_duplicate,
-    )
-
-
-def status_to_wire(status: PaymentStatus) -> payments_pb2.PaymentStatus:
-    """Return what a rail said of a payment as the contract shows it."""
-    return payments_pb2.PaymentStatus(
-        name=status.name,
-        report=status.report,
-        original_file=status.original_file,
-        end_to_end_id=status.end_to_end_id,
-        code=wire.enum_number(
-            payments_pb2.PaymentStatusCode, status.code, prefix="PAYMENT_STATUS_CODE_"
-        ),
-        reason_code=status.reason_code,
-        reason=status.reason,
-        outcome=wire.enum_number(
-            payments_pb2.PaymentStatusOutcome, status.outcome, prefix="PAYMENT_STATUS_OUTCOME_"
-        ),
-        problem=status.problem,
-        payment=name("payments", status.payment) if status.payment else "",
-        is_simulated=status.is_simulated,
-        create_time=wire.instant(status.create_time),
     )

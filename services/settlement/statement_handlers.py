@@ -22,13 +22,6 @@ from services.settlement.account import (
 )
 from services.settlement.errors import StatementMalformed
 from services.settlement.lifecycle import PAYMENT, STATEMENT_LINE
-from services.settlement.payment_handlers import (
-    CURRENCY,
-    bank_account,
-    conclude,
-    move,
-    open_account,
-)
 from services.settlement.payment_model import (
     LineState,
     Payment,
@@ -36,6 +29,13 @@ from services.settlement.payment_model import (
     Statement,
     StatementEntry,
     StatementLine,
+)
+from services.settlement.payment_moves import (
+    CURRENCY,
+    bank_account,
+    conclude,
+    move,
+    open_account,
 )
 from services.settlement.transfer import Transfer, TransferKind
 

@@ -14,14 +14,9 @@ from services.settlement import payment_store as payments
 from services.settlement import status_store as store
 from services.settlement.errors import StatusReportMalformed
 from services.settlement.pain002 import read_pain002, write_pain002
-from services.settlement.payment_handlers import (
-    CURRENCY,
-    Step,
-    conclude,
-    conclude_all,
-    get_payment,
-)
+from services.settlement.payment_handlers import get_payment
 from services.settlement.payment_model import Payment, PaymentState, Rail
+from services.settlement.payment_moves import CURRENCY, Step, conclude, conclude_all
 from services.settlement.rails import NoticeKind
 from services.settlement.status_model import (
     COMMANDS,
