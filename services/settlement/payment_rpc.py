@@ -237,6 +237,7 @@ class PaymentRpc(payments_pb2_grpc.PaymentServiceServicer):
                 limit=page.limit + 1,
             )
         kept, token = self._pages.cut(request, page, rows, key=_key)
+        today = self._clock.today()
         return payments_pb2.ListStatementLinesResponse(
             lines=[line_to_wire(line, today=today) for line in kept],
             next_page_token=token,
@@ -254,7 +255,7 @@ class PaymentRpc(payments_pb2_grpc.PaymentServiceServicer):
                 number_of(request.account, "accounts", field="account"),
                 viewer=principal(),
             )
-            return line_to_wire(line, today=today)
+            return line_to_wire(line, today=self._clock.today())
 
         return await self._commands.run(request, work)
 
