@@ -8,6 +8,7 @@ from google.type import decimal_pb2
 from ironloop.marketplace.v1 import listings_pb2, machines_pb2
 
 from infra.local.client import Actor
+from tests.integration.marketplace.listing_calls import get_listing
 from tests.integration.marketplace.market import (
     WORTH_FEN,
     Valuer,
@@ -271,7 +272,3 @@ async def import_listings(
     actor: Actor, rows: list[listings_pb2.ListingRow]
 ) -> listings_pb2.ImportListingsResponse:
     return await listings(actor).ImportListings(listings_pb2.ImportListingsRequest(rows=rows))
-
-
-async def get_listing(actor: Actor, name: str) -> listings_pb2.Listing:
-    return await listings(actor).GetListing(listings_pb2.GetListingRequest(name=name))
