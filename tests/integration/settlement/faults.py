@@ -16,7 +16,7 @@ from infra.local.processes import Process, start, stop
 from tests.support import servers
 from tests.support.world import World
 
-SERVES_WITHIN_S = 30.0
+SERVES_WITHIN_S = 120.0
 
 
 def environment_of(settings: dict[str, Any]) -> dict[str, str]:

@@ -212,7 +212,7 @@ async def test_a_forged_event_is_found(proof: Proof, kind: str) -> None:
 
 def _publish(world: World, payload: bytes) -> None:
     producer = KafkaProducer(bootstrap_servers=world.bootstrap)
-    producer.send(f"{world.prefix}{TOPIC}", key=b"ledgers/1", value=payload).get(timeout=10)
+    producer.send(f"{world.prefix}{TOPIC}", key=b"ledgers/1", value=payload).get(timeout=60)
     producer.close()
 
 
