@@ -96,7 +96,7 @@ def rows_of(
     read = ReadMachine(unit_of(equipment.header), [], [], [])
     checked: datetime | None = None
     problem: str | None = None
-    for attribute, kept in _BY_ATTRIBUTE.items():
+    for number, attribute in _ATTRIBUTES.items():
         value = getattr(equipment, attribute)
         if not value:
             continue
@@ -105,12 +105,13 @@ def rows_of(
             if read_at is not checked:  # a machine's readings are mostly of one instant
                 checked, problem = read_at, time_problem(read_at, now=now)
             if problem:
-                read.problems.append((_TAGS[kept.value], problem))
+                read.problems.append((_TAGS[number], problem))
             else:
-                read.rows.append(_row(machine_id, kept.value, reading, read_at))
-    # What the standard does not know was so when the machine last reported.
-    last_at = max((row.read_at for row in read.rows), default=assumed_at)
-    read.rows.extend(_other_rows(machine_id, equipment.extras, last_at))
+                read.rows.append(_row(machine_id, number, reading, read_at))
+    if equipment.extras:
+        # What the standard does not know was so when the machine last reported.
+        last_at = max((row.read_at for row in read.rows), default=assumed_at)
+        read.rows.extend(_other_rows(machine_id, equipment.extras, last_at))
     for fault in equipment.faults:
         at = fault.read_at or assumed_at
         if problem := time_problem(at, now=now):

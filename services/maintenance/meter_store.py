@@ -1,6 +1,6 @@
 """All SQL of meters, their readings and their replacements."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -27,51 +27,6 @@ _READING = """
     version, event_sequence, reference, reporter, reason, last_figure, occurrences, corrects,
     comment, decided_by
 """
-
-
-async def lock_meters(connection: Connection, machine_ids: Sequence[UUID]) -> list[Meter]:
-    """Return all meters of some machines, locked in the order of machine and kind.
-
-    Figures travel as texts, which cost the driver a fraction of numbers.
-    """
-    rows = await connection.fetch(
-        """
-        select machine_id, kind, version, figure::text, run_before::text, read_at,
-            rolls_over_at::text, replacements, roll_overs, announced::text, announced_on,
-            create_time, update_time
-        from meter where machine_id = any ($1::uuid[])
-        order by machine_id, kind for no key update
-        """,
-        machine_ids,
-    )
-    return [
-        Meter(
-            machine_id,
-            _KINDS[kind],
-            version,
-            Decimal(figure),
-            Decimal(run_before),
-            read_at,
-            None if rolls_over_at is None else Decimal(rolls_over_at),
-            replacements,
-            roll_overs,
-            None if announced is None else Decimal(announced),
-            *dates,
-        )
-        for (
-            machine_id,
-            kind,
-            version,
-            figure,
-            run_before,
-            read_at,
-            rolls_over_at,
-            replacements,
-            roll_overs,
-            announced,
-            *dates,
-        ) in rows
-    ]
 
 
 async def lock_meter(connection: Connection, machine_id: UUID, kind: MeterKind) -> Meter | None:
@@ -129,30 +84,6 @@ async def save_meters(connection: Connection, meters: Sequence[Meter]) -> None:
         where excluded.version > meter.version or excluded.read_at > meter.read_at
         """,
         rows,
-    )
-
-
-async def move_meters(connection: Connection, meters: Sequence[Meter], *, at: datetime) -> None:
-    """Write where locked meters stand after readings.
-
-    The columns travel as texts of arrays: arrays of values would cost the driver more than
-    PostgreSQL needs for all of it.
-    """
-    columns = zip(*[(m[0], m[1], m[3], m[4], m[5], m[8], m[9], m[10]) for m in meters], strict=True)
-    await connection.execute(
-        """
-        update meter m set version = m.version + 1, figure = moved.figure,
-            run_before = moved.run_before, read_at = moved.read_at, roll_overs = moved.roll_overs,
-            announced = moved.announced, announced_on = moved.announced_on, update_time = $9
-        from unnest(
-            $1::text::uuid[], $2::text::text[], $3::text::numeric[], $4::text::numeric[],
-            $5::text::timestamptz[], $6::text::int[], $7::text::numeric[], $8::text::date[])
-            as moved (
-                machine_id, kind, figure, run_before, read_at, roll_overs, announced, announced_on)
-        where m.machine_id = moved.machine_id and m.kind = moved.kind
-        """,
-        *[_array(column) for column in columns],
-        at,
     )
 
 
@@ -323,16 +254,8 @@ def _columns(rows: Sequence[tuple[Any, ...]], *, width: int) -> list[list[Any]]:
     return [[row[column] for row in rows] for column in range(width)]
 
 
-def _array(values: Iterable[object]) -> str:
-    """Return the text of an array of numbers, instants, ids or words of our own."""
-    return f"{{{','.join(['null' if value is None else str(value) for value in values])}}}"
-
-
-_KINDS = {kind.value: kind for kind in MeterKind}
-
-
 def _meter(row: Row) -> Meter:
-    return Meter(row[0], _KINDS[row[1]], *row[2:])
+    return Meter(row[0], MeterKind(row[1]), *row[2:])
 
 
 def _reading(row: Row) -> MeterReading:

@@ -36,15 +36,14 @@ class Intake:
                 its answer was lost, and it may be sent again.
         """
         await self._months.ensure([row.read_at for row in rows])
-        new_series = self._new_series(rows)
 
         async def work(tx: Transaction) -> Stored:
             return await telemetry_handlers.store_batch(
-                tx, rows, faults, new_series=new_series, units=units or {}
+                tx, rows, faults, new_series=self._new_series, units=units or {}
             )
 
         stored = await self._database.run(work, opening=MAY_GO_BACK)
-        self._remember(new_series)
+        self._remember(stored.series)
         return stored
 
     def _new_series(self, rows: Sequence[TelemetryRow]) -> list[Series]:
