@@ -132,7 +132,10 @@ async def list_entries(
         NotFound: There is no such account, or it is another party's.
     """
     record = await get_account(connection, number, viewer=viewer)
-    return record, await store.list_entries(connection, number, before=before, limit=limit)
+    ledger = record.key.ledger
+    return record, await store.list_entries(
+        connection, number, ledger=ledger, before=before, limit=limit
+    )
 
 
 async def get_balance(

@@ -23,6 +23,12 @@ from services.settlement.transfer import Standing
 
 NOBODY = UUID(int=0)  # the owner of an account that has none
 
+STRETCH_BITS = 18  # of a number: how many numbers the index of entries keeps together
+
+# The stretches of a ledger below a bound, the last first. What follows is looked for in one after
+# the other, so that rows come in falling order and the search ends once there are enough.
+_STRETCHES = f"generate_series(bound.number >> {STRETCH_BITS}, 0, -1) as stretch"
+
 _ACCOUNT = """
     select a.id, a.ledger, a.code, a.flags, a.version, a.owner, a.reference, a.debits_pending,
         a.credits_pending, a.debits_posted, a.credits_posted, a.create_time, a.update_time,
@@ -200,24 +206,29 @@ async def set_flags(connection: Connection, number: int, flags: int, *, at: date
 
 
 async def list_entries(
-    connection: Connection, number: int, *, before: int | None, limit: int
+    connection: Connection, number: int, *, ledger: int, before: int | None, limit: int
 ) -> list[Row]:
     """Return an account's transfers, the newest first, before a number of the ledger."""
     return await connection.fetch(
-        """
-        select * from (
+        f"""
+        with bound as (
+            select coalesce($2::bigint - 1, transfer_count) as number from ledger where id = $4
+        )
+        select entry.* from bound, {_STRETCHES}, lateral (
             (select * from transfer
-             where debit_account = $1 and ($2::bigint is null or number < $2)
-             order by number desc limit $3)
+             where number >> {STRETCH_BITS} = stretch and debit_account = $1
+                and number <= bound.number order by number desc limit $3)
             union all
             (select * from transfer
-             where credit_account = $1 and ($2::bigint is null or number < $2)
-             order by number desc limit $3)
-        ) as entry order by number desc limit $3
+             where number >> {STRETCH_BITS} = stretch and credit_account = $1
+                and number <= bound.number order by number desc limit $3)
+            order by number desc limit $3
+        ) as entry limit $3
         """,
         number,
         before,
         limit,
+        ledger,
     )
 
 
@@ -226,22 +237,25 @@ async def standing_at(
 ) -> Standing:
     """Return how an account stood at an instant: after the last transfer posted until then."""
     row = await connection.fetchrow(
-        """
-        with last as (
+        f"""
+        with bound as (
             select first_number + transfer_count - 1 as number from ledger_commit
             where ledger = $2 and event_at <= $3 order by event_at desc, sequence desc limit 1
         )
         select balance, available from (
-            (select t.number, debit_balance, debit_available from transfer t, last
-             where debit_account = $1 and t.number <= last.number
-             order by t.number desc limit 1)
+            (select entry.* from bound, {_STRETCHES}, lateral (
+                (select number, debit_balance, debit_available from transfer
+                 where number >> {STRETCH_BITS} = stretch and debit_account = $1
+                    and number <= bound.number order by number desc limit 1)
+                union all
+                (select number, credit_balance, credit_available from transfer
+                 where number >> {STRETCH_BITS} = stretch and credit_account = $1
+                    and number <= bound.number order by number desc limit 1)
+                order by number desc limit 1
+            ) as entry limit 1)
             union all
-            (select t.number, credit_balance, credit_available from transfer t, last
-             where credit_account = $1 and t.number <= last.number
-             order by t.number desc limit 1)
-            union all
-            (select last_number, balance, available from closing_sum, last
-             where account = $1 and last_number <= last.number
+            (select last_number, balance, available from closing_sum, bound
+             where account = $1 and last_number <= bound.number
              order by last_number desc limit 1)
         ) as stood (number, balance, available) order by number desc limit 1
         """,

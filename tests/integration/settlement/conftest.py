@@ -9,8 +9,10 @@ import pytest_asyncio
 from infra.local.databases import dsn_of, role_of
 from services.kit.clock import business_date
 from services.kit.database import Database
+from services.kit.ids import new_id
 from services.settlement import partitions
 from services.settlement.definition import DEFINITION
+from services.settlement.transfer import Transfer, TransferKind
 from tests.integration.settlement.ledger_client import LedgerClient, codes, transfer
 from tests.integration.settlement.payer import Payer
 from tests.support import servers
@@ -76,3 +78,22 @@ async def payer(world: World) -> Payer:
     funded = await ledger.post(transfer(bank, wallet, 10_000_000, code=1))
     assert codes(funded) == ["CREATED"]
     return Payer(world, actor, wallet)
+
+
+def row(debit: int, credit: int, amount_fen: int, *, linked: bool = False) -> Transfer:
+    """Return a new transfer that is posted at once."""
+    identifier = new_id()
+    return Transfer(
+        identifier,
+        identifier,
+        TransferKind.POSTED,
+        debit,
+        credit,
+        amount_fen,
+        None,
+        0,
+        linked,
+        8,
+        "",
+        "",
+    )

@@ -12,8 +12,8 @@ from services.kit.principals import enter, service_principal
 from services.settlement import handlers, posting, posting_store
 from services.settlement.account import AccountKey, AccountKind
 from services.settlement.ledger_state import chains
-from services.settlement.transfer import SUCCESSES, Outcome, ResultCode, Transfer, TransferKind
-from tests.integration.settlement.conftest import LedgerDatabase
+from services.settlement.transfer import SUCCESSES, Outcome, ResultCode, Transfer
+from tests.integration.settlement.conftest import LedgerDatabase, row
 
 WRITERS = 8
 BATCHES_EACH = 25
@@ -151,24 +151,6 @@ def assert_answered_once(sent: dict[str, set[ResultCode]], moved: list[Transfer]
     for codes in sent.values():
         assert len({ResultCode.EXISTS if code in SUCCESSES else code for code in codes}) == 1
     assert max(Counter(transfer.id for transfer in moved).values()) == 1
-
-
-def row(debit: int, credit: int, amount_fen: int, *, linked: bool = False) -> Transfer:
-    identifier = new_id()
-    return Transfer(
-        identifier,
-        identifier,
-        TransferKind.POSTED,
-        debit,
-        credit,
-        amount_fen,
-        None,
-        0,
-        linked,
-        8,
-        "",
-        "",
-    )
 
 
 async def post(

@@ -1,0 +1,12 @@
+-- migrate:up
+
+-- Statements and past balances find an account's transfers by stretch of the ledger (262,144
+-- numbers), then account, then number. New transfers of whatever account fall into the last
+-- stretch, so the pages that inserts touch stay few and in memory however long the ledger grows;
+-- by account alone they were spread over all of the index, two pages of it a transfer.
+drop index transfer_debit;
+drop index transfer_credit;
+create index transfer_debit on transfer ((number >> 18), debit_account, number);
+create index transfer_credit on transfer ((number >> 18), credit_account, number);
+
+-- migrate:down
