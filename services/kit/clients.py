@@ -176,9 +176,12 @@ class Peers:
         return self._channels[service]
 
 
-CHANNEL_OPTIONS: list[tuple[str, Any]] = [
+SIZE_OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+]
+CHANNEL_OPTIONS: list[tuple[str, Any]] = [
+    *SIZE_OPTIONS,
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),

@@ -17,7 +17,7 @@ from ironloop.kit.v1 import operator_pb2, operator_pb2_grpc
 
 from services.kit import inbox, operator, requests
 from services.kit.calendar import CHINA
-from services.kit.clients import CHANNEL_OPTIONS, Peers
+from services.kit.clients import SIZE_OPTIONS, Peers
 from services.kit.clock import BusinessClock
 from services.kit.consumer import Consumer, EventHandler
 from services.kit.database import Database
@@ -38,7 +38,7 @@ from services.kit.tokens import Authenticator, Keys, PublishedKeys
 from services.kit.transaction import Transaction
 
 # Without this, gRPC lets a second process listen on a port that is taken, and shares the calls.
-SERVER_OPTIONS = [*CHANNEL_OPTIONS, ("grpc.so_reuseport", 0)]
+SERVER_OPTIONS = [*SIZE_OPTIONS, ("grpc.so_reuseport", 0)]
 CONCURRENT_RPCS_MAX = 1_000  # more wait in the client; beyond it memory grows without use
 HOUSEKEEPING_EVERY_S = 3_600.0
 
@@ -217,11 +217,10 @@ def _server(
     keys = room.keys or PublishedKeys(settings.jwks_url)
     authenticator = Authenticator(keys, issuer=settings.issuer, audience=settings.audience)
     server = grpc.aio.server(
-        interceptors=[Door(authenticator, own_services)],
         options=SERVER_OPTIONS,
         maximum_concurrent_rpcs=CONCURRENT_RPCS_MAX,
     )
-    _find_handlers_by_name(server)
+    Door(authenticator, own_services).guard(server)
     room.register(server)
     operator_pb2_grpc.add_OperatorServiceServicer_to_server(operator_rpc, server)
     health_servicer = HealthServicer()
@@ -231,16 +230,6 @@ def _server(
         [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
     )
     return server, health_servicer, names
-
-
-def _find_handlers_by_name(server: grpc.aio.Server) -> None:
-    """Have a server take all its calls through one door, as generic handlers.
-
-    Generated code adds each handler twice, by name and as a registered method. For a registered
-    method grpc.aio keeps a task waiting, and at every call it goes through all of these tasks: a
-    service of sixty methods spends a tenth of a call's time on that.
-    """
-    server.add_registered_method_handlers = lambda *_: None  # type: ignore[method-assign]
 
 
 def _listen(server: grpc.aio.Server, listen: str) -> str:

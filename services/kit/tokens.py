@@ -105,7 +105,12 @@ class Authenticator:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
-        self._verified: OrderedDict[str, tuple[Principal, float]] = OrderedDict()
+        self._verified: OrderedDict[object, tuple[Principal, float]] = OrderedDict()
+
+    def known(self, authorization: object) -> Principal | None:
+        """Return whom this `authorization` header proved the caller to be, if it still does."""
+        known = self._verified.get(authorization)
+        return known[0] if known and known[1] > time.time() else None
 
     async def principal(self, authorization: str) -> Principal:
         """Return who the `authorization` header proves the caller to be.
@@ -114,9 +119,8 @@ class Authenticator:
             Unauthenticated: No token, or one that is malformed, forged, expired or not for us.
             Unavailable: The issuer's keys are needed and cannot be read.
         """
-        known = self._verified.get(authorization)
-        if known and known[1] > time.time():
-            return known[0]
+        if (known := self.known(authorization)) is not None:
+            return known
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("the call carries no bearer token in its authorization header")

@@ -88,11 +88,11 @@ class Lane:
         """
         if self._queued + size > self._queued_max:
             raise LaneFull(self._ledger, self._queued, queued_max=self._queued_max)
-        answer = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Sequence[Outcome]] = asyncio.get_running_loop().create_future()
         self._queue.append(Job(batch, size, sent, telemetry.traceparent(), answer))
         self._queued += size
         self._woken.set()
-        return await asyncio.shield(answer)
+        return await answer  # nobody but its caller waits for it: cancelled, the job goes on
 
     async def run(self) -> None:
         """Post what is queued until cancelled."""
