@@ -75,6 +75,6 @@ SCENARIOS: Mapping[str, Scenario] = {
 
 # Scenarios of domain.md §3.7 whose services do not exist.
 MISSING: Mapping[str, str] = {
-    "s5": "certificate chains need finance's certificates",
-    "s6": "a clearing run needs the clearing service",
+    "s5": "certificate chains need finance's certificates, which are not built yet",
+    "s6": "a clearing run needs the clearing service, which is not built yet",
 }

@@ -187,9 +187,18 @@ async def _processes_to_stop(
 
 async def _backend(stack: Stack, rng: random.Random) -> int:
     """Return the pid of one of settlement's sessions, of one at work where there is one."""
+    deadline_s = time.monotonic() + FIRES_WITHIN_S
+    while not (rows := await _sessions(stack)) and time.monotonic() < deadline_s:
+        await asyncio.sleep(POLL_S)  # the pools may still be about to connect again
+    busy = [row["pid"] for row in rows if row["is_busy"]]
+    pid: int = rng.choice(busy or [row["pid"] for row in rows])
+    return pid
+
+
+async def _sessions(stack: Stack) -> Sequence[asyncpg.Record]:
     connection = await asyncpg.connect(stack.owner_dsn("settlement"))
     try:
-        rows = await connection.fetch(
+        return await connection.fetch(
             """
             select pid, state <> 'idle' as is_busy from pg_stat_activity
             where datname = 'settlement' and application_name = 'ironloop-settlement'
@@ -198,9 +207,6 @@ async def _backend(stack: Stack, rng: random.Random) -> int:
         )
     finally:
         await connection.close()
-    busy = [row["pid"] for row in rows if row["is_busy"]]
-    pid: int = rng.choice(busy or [row["pid"] for row in rows])
-    return pid
 
 
 async def _is_logged(stack: Stack, text: str, *, seen_from: int) -> bool:
