@@ -188,8 +188,9 @@ async def _processes_to_stop(
 async def _backend(stack: Stack, rng: random.Random) -> int:
     """Return the pid of one of settlement's sessions, of one at work where there is one."""
     deadline_s = time.monotonic() + FIRES_WITHIN_S
-    while not (rows := await _sessions(stack)) and time.monotonic() < deadline_s:
-        await asyncio.sleep(POLL_S)  # the pools may still be about to connect again
+    # The pools may still be about to connect again.
+    while not (rows := await _sessions(stack)) and time.monotonic() < deadline_s:  # noqa: ASYNC110
+        await asyncio.sleep(POLL_S)
     busy = [row["pid"] for row in rows if row["is_busy"]]
     pid: int = rng.choice(busy or [row["pid"] for row in rows])
     return pid
