@@ -1,8 +1,7 @@
-"""Auctions from their schedule to their winner, with deposits at a real settlement."""
+"""Auctions from their schedule to their close, with deposits at a real settlement."""
 
 import asyncio
 import random
-from collections.abc import Awaitable
 from datetime import timedelta
 
 import grpc
@@ -10,36 +9,31 @@ import pytest
 import pytest_asyncio
 from google.type import decimal_pb2
 from ironloop.marketplace.v1 import auctions_pb2, listings_pb2, machines_pb2, offers_pb2
-from ironloop.settlement.v1 import settlement_pb2
 
 from infra.local.client import Actor
 from services.kit import wire
 from services.settlement.definition import DEFINITION as SETTLEMENT
+from tests.integration.marketplace.bidding import bidders, closed
 from tests.integration.marketplace.lots import (
     auctions,
     bid,
     bids_of,
     close_in,
-    deposit,
     get,
     listed,
     now,
     opened,
     scheduled,
-    until,
     until_state,
 )
 from tests.integration.marketplace.market import (
     YUAN,
     listings,
     machines,
-    order_name,
     published,
     registered,
-    reserve,
     rid,
 )
-from tests.support.money import fund, ledger, wallet_of
 from tests.support.refusals import refused
 from tests.support.world import World
 
@@ -47,38 +41,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SOLD = auctions_pb2.AUCTION_STATE_CLOSED_SOLD
 UNSOLD = auctions_pb2.AUCTION_STATE_CLOSED_UNSOLD
-DEPOSIT = auctions_pb2.DepositRule(amount=wire.money(20_000 * YUAN))
-AT_ONCE = timedelta(milliseconds=1)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
 async def settlement(world: World) -> None:
     """Run settlement, which holds the deposits."""
     await world.start(SETTLEMENT)
-
-
-async def available(world: World, party: str) -> int:
-    """Return what a party's wallet has free, in yuan."""
-    account = await ledger(world).GetAccount(
-        settlement_pb2.GetAccountRequest(name=f"accounts/{await wallet_of(world, party)}")
-    )
-    return wire.fen(account.available, field="available") // YUAN
-
-
-async def bidders(world: World, count: int, *, yuan: int = 0) -> list[Actor]:
-    """Return bidders, with money where stated."""
-    made = [await world.party("BUYER") for _ in range(count)]
-    for one in made if yuan else []:
-        await fund(world, one.party, yuan * YUAN)
-    return made
-
-
-async def closed(
-    world: World, seller: Actor, auction: str, state: "auctions_pb2.AuctionState.ValueType"
-) -> auctions_pb2.Auction:
-    """Have an auction closed now."""
-    await close_in(world, auction, AT_ONCE)
-    return await until_state(seller, auction, state)
 
 
 async def test_an_auction_opens_and_closes_by_itself_and_holds_its_machine_meanwhile(
@@ -299,117 +267,6 @@ async def test_of_two_bidders_in_the_last_second_one_wins_a_thousand_times(
     assert (ended.extensions, ended.accepted_bids, ended.bid_sequence) == (1_000, 1_000, 2_000)
     assert ended.state == auctions_pb2.AUCTION_STATE_EXTENDED
     assert sum(won.values()) == 1_000
-
-
-async def test_who_bids_has_a_deposit_held_which_only_the_winner_leaves(
-    world: World, seller: Actor, technician: Actor
-) -> None:
-    auction = await opened(world, seller, technician, deposit=DEPOSIT)
-    winner, loser, poor = await bidders(world, 3)
-    for one in (winner, loser):
-        await fund(world, one.party, 50_000 * YUAN)
-    with refused("DEPOSIT_MISSING"):
-        await bid(winner, auction.name, 10_000)
-    with refused("INSUFFICIENT_FUNDS"):
-        await deposit(poor, auction.name)
-    held = await deposit(winner, auction.name)
-    assert held.state == auctions_pb2.BID_DEPOSIT_STATE_HELD
-    assert await deposit(winner, auction.name) == held
-    await deposit(loser, auction.name)
-    assert await available(world, winner.party) == await available(world, loser.party) == 30_000
-    await bid(loser, auction.name, 10_000)
-    await bid(winner, auction.name, 20_000)
-    await closed(world, seller, auction.name, SOLD)
-    await until(lambda: _is(available(world, loser.party), 50_000))
-    assert await available(world, winner.party) == 30_000
-    with refused("AUCTION_OVER"):
-        await deposit(poor, auction.name)
-    own = await auctions(loser).ListDeposits(auctions_pb2.ListDepositsRequest(auction=auction.name))
-    assert [(one.bidder, one.state) for one in own.deposits] == [
-        (loser.party, auctions_pb2.BID_DEPOSIT_STATE_RELEASED)
-    ]
-    await world.until_at_rest()
-
-
-async def _is(asked: Awaitable[int], value: int) -> bool:
-    return await asked == value
-
-
-async def won_with_deposit(
-    world: World, seller: Actor, technician: Actor
-) -> tuple[auctions_pb2.Auction, Actor]:
-    """Return an auction that is sold, and its winner, whose deposit is held."""
-    auction = await opened(world, seller, technician, deposit=DEPOSIT)
-    (winner,) = await bidders(world, 1, yuan=50_000)
-    await deposit(winner, auction.name)
-    await bid(winner, auction.name, 30_000)
-    return await closed(world, seller, auction.name, SOLD), winner
-
-
-async def settle(
-    world: World, auction: str, order: str, outcome: "auctions_pb2.WinOutcome.ValueType"
-) -> auctions_pb2.Auction:
-    """End what a win holds, as procurement does."""
-    return await auctions(world.service("procurement")).SettleWin(
-        auctions_pb2.SettleWinRequest(
-            request_id=rid(), auction=auction, order=order, outcome=outcome
-        )
-    )
-
-
-async def test_a_listing_that_was_won_is_reserved_for_its_winner_at_the_winning_bid(
-    world: World, seller: Actor, technician: Actor, buyer: Actor
-) -> None:
-    auction, winner = await won_with_deposit(world, seller, technician)
-    listing = await listings(seller).GetListing(
-        listings_pb2.GetListingRequest(name=auction.listing)
-    )
-    order = order_name()
-    with refused("AUCTION_NOT_WON"):
-        await reserve(world, listing, order=order, buyer=buyer)
-    held = await reserve(world, listing, order=order, buyer=winner)
-    assert held.agreed_price == wire.money(30_000 * YUAN)
-    machine = await machines(seller).GetMachine(
-        machines_pb2.GetMachineRequest(name=auction.machine)
-    )
-    assert machine.reservation.reference == order
-    with refused("HELD_BY_OTHER"):
-        await settle(world, auction.name, order_name(), auctions_pb2.WIN_OUTCOME_FUNDED)
-    for _ in range(2):
-        await settle(world, auction.name, order, auctions_pb2.WIN_OUTCOME_FUNDED)
-    assert await available(world, winner.party) == 50_000
-
-
-async def test_a_winner_that_does_not_pay_leaves_its_deposit_to_the_seller(
-    world: World, seller: Actor, technician: Actor
-) -> None:
-    auction, winner = await won_with_deposit(world, seller, technician)
-    before = await available(world, seller.party)
-    order = order_name()
-    for _ in range(2):
-        await settle(world, auction.name, order, auctions_pb2.WIN_OUTCOME_DEFAULTED)
-    assert await available(world, winner.party) == 30_000
-    assert await available(world, seller.party) == before + 20_000
-    machine = await machines(seller).GetMachine(
-        machines_pb2.GetMachineRequest(name=auction.machine)
-    )
-    assert machine.custody == machines_pb2.CUSTODY_AVAILABLE
-    listing = await listings(seller).GetListing(
-        listings_pb2.GetListingRequest(name=auction.listing)
-    )
-    with refused("AUCTION_NOT_WON"):
-        await reserve(world, listing, order=order, buyer=winner)
-    await scheduled(world, seller, listing)  # it comes up again
-
-
-async def test_only_a_sold_auction_has_a_win_to_settle(
-    world: World, seller: Actor, technician: Actor
-) -> None:
-    auction = await opened(world, seller, technician)
-    with refused("NOT_SOLD"):
-        await settle(world, auction.name, order_name(), auctions_pb2.WIN_OUTCOME_VOID)
-    with refused("NO_DEPOSIT_NEEDED"):
-        await deposit(await world.party("BUYER"), auction.name)
 
 
 async def test_an_auction_keeps_the_table_of_increments_that_it_began_with(
