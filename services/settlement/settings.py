@@ -13,7 +13,7 @@ class SettlementSettings(ServiceSettings):
 
     # A commit is one event, and a round costs broker, relay and database as much as ten commits.
     relay_round_ms: int = Field(
-        default=100, ge=1, le=1_000, description="how often events leave under a steady flow"
+        default=200, ge=1, le=1_000, description="how often events leave under a steady flow"
     )
     lane_queued_max: int = Field(
         default=32_768,
