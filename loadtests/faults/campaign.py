@@ -28,7 +28,7 @@ CALM_S = (0.2, 0.6)  # of load before a fault, and after everything serves again
 PROBE_EVERY_S = 0.05
 STRIKES_WITHIN_S = 120.0
 DOMAIN_TIME_SLACK = timedelta(seconds=5)
-PARTIES = "-parties"  # the links that only carry something where somebody asks for it
+PARTIES = "parties"  # its links only carry something where somebody asks for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class Campaign:
         stopping = asyncio.Event()
         leader = await self.stack.leader()
         load = [asyncio.create_task(self.traffic.run(seed, stopping))]
-        if any(fault.target.endswith(PARTIES) for fault in faults):
+        if any(PARTIES in fault.parts for fault in faults):
             knocking = Knocking(self.stack, self.client, self._token)
             load.append(asyncio.create_task(knocking.run(stopping)))
         try:
@@ -172,12 +172,17 @@ class Campaign:
         ]
 
     async def _recover(self, since_s: float, *, meanwhile: Callable[[], None]) -> Recovery:
-        """Wait until both replicas post and the consumer applies; return how long it took."""
+        """Wait until tokens are issued, both replicas post and the consumer applies."""
         patience = Patience(SERVES_WITHIN_S, since_s)
 
         def recovery(missing: str = "") -> Recovery:
             return Recovery(not missing, patience.wall_s, patience.used_s, missing)
 
+        while not await self.stack.try_token():
+            meanwhile()
+            if patience.is_over:
+                return recovery("parties issues no token")
+            await asyncio.sleep(PROBE_EVERY_S)
         for replica in range(len(REPLICAS)):
             probe = (self._probe(),)
             while not await self.client.post(probe, replica=replica):

@@ -5,7 +5,6 @@ Kafka listen on the loopback address only; everything ends with this process.
 """
 
 import asyncio
-import contextlib
 import json
 import os
 import shutil
@@ -153,25 +152,28 @@ class Stack:
                 await asyncio.sleep(POLL_S)
 
     async def token(self) -> str:
-        """Return a fresh token of a service, asked for through the wire to parties.
-
-        Parties may still be about to find PostgreSQL again.
+        """Return a fresh token of a service; parties may still be about to find PostgreSQL again.
 
         Raises:
             TimeoutError: Parties issues none.
         """
+        async with asyncio.timeout(SERVES_WITHIN_S):
+            while True:
+                if token := await self.try_token():
+                    return token
+                await asyncio.sleep(POLL_S)
+
+    async def try_token(self) -> str:
+        """Ask for a token once, through the wire to parties; return it, or "" where none came."""
         request = parties_pb2.IssueTokenRequest(
             client=parties_pb2.ClientCredentials(service=f"services/{CALLER}", secret=PASSWORD)
         )
-        async with (
-            grpc.aio.insecure_channel(self.channel_address("parties")) as channel,
-            asyncio.timeout(SERVES_WITHIN_S),
-        ):
-            while True:
-                with contextlib.suppress(grpc.aio.AioRpcError):
-                    stub = parties_pb2_grpc.PartiesServiceStub(channel)
-                    return (await stub.IssueToken(request, timeout=TOKEN_WITHIN_S)).token
-                await asyncio.sleep(POLL_S)
+        async with grpc.aio.insecure_channel(self.channel_address("parties")) as channel:
+            stub = parties_pb2_grpc.PartiesServiceStub(channel)
+            try:
+                return (await stub.IssueToken(request, timeout=TOKEN_WITHIN_S)).token
+            except grpc.aio.AioRpcError:
+                return ""
 
     async def _leads(self, replica: str) -> bool:
         connection = await asyncpg.connect(self.owner_dsn("settlement"))
@@ -198,6 +200,7 @@ class Stack:
             await self._open_wire(caller, "postgres", target=self.port("postgres"))
             await self._open_wire(caller, "kafka", target=self.port(f"kafka for {caller}"))
             await self._open_wire(caller, "parties", target=self.port("jwks"))
+        await self._open_wire("parties", "postgres", target=self.port("postgres"))
         for callee in (*REPLICAS, "parties"):
             await self._open_wire("client", callee, target=self.port(callee))
         self.start("kafka")
@@ -246,7 +249,7 @@ class Stack:
             "parties",
             "services.parties",
             prefix="PARTIES",
-            postgres_port=self.port("postgres"),
+            postgres_port=self.wires["parties", "postgres"].port,
             jwks_port=None,  # it issues the tokens itself
             metrics_listen=f"127.0.0.1:{self.port('jwks')}",
             service_secrets=json.dumps({CALLER: PASSWORD}),

@@ -18,7 +18,7 @@ from loadtests.faults.wire import CUT_BYTES_MAX, Cut, Delay, Hang, Slice, Troubl
 DOWN_S = (0.1, 0.6)  # until what was killed is started again
 STOPPED_S = (1.0, 3.5)
 TROUBLED_S = (1.0, 3.0)
-CUT_BYTES_MAX_OF_PARTIES = 1_000  # its lines carry a token or the keys, and end
+CUT_BYTES_MAX_OF_PARTIES = 1_000  # its lines carry a token or the keys, or hardly anything
 FULL_S = (0.3, 1.0)  # after the first writer has met the full disk
 FIRES_WITHIN_S = 30.0  # nothing waits so long where the machine is not busy
 POLL_S = 0.02
@@ -151,7 +151,7 @@ def _new_trouble(fault: Fault, rng: random.Random) -> Trouble:
         return Slice(rng.randint(1, 40))
     if fault.kind == "hang":
         return Hang()
-    bytes_max = CUT_BYTES_MAX if "parties" not in fault.target else CUT_BYTES_MAX_OF_PARTIES
+    bytes_max = CUT_BYTES_MAX if "parties" not in fault.parts else CUT_BYTES_MAX_OF_PARTIES
     return Cut(random.Random(rng.random()), bytes_max=bytes_max)
 
 
