@@ -74,7 +74,9 @@ async def look(
 ) -> Sight:
     """Return a ledger, those of the accounts that exist, and which ids it knows: one snapshot.
 
-    The bounds of the ids let PostgreSQL pass over the partitions that hold none of them.
+    The bounds of the ids let PostgreSQL pass over the partitions that hold none of them. Parameters
+    stand in selects of their own, which hides their values from the planner: it would make a new
+    plan for every short batch, which takes it longer than the look.
     """
     row = await connection.fetchrow(
         """
@@ -82,12 +84,14 @@ async def look(
             l.last_event_at, l.create_time, l.revision,
             (select min(lower_ms) from transfer_partition where state = 'ATTACHED') as oldest_ms,
             array(select id from transfer
-                  where id = any($3::uuid[]) and id between $4 and $5) as posted,
-            array(select id from rejection where id = any($3::uuid[])) as refused, a.*
+                  where id = any((select $3::uuid[])::uuid[])
+                    and id between (select $4::uuid) and (select $5::uuid)) as posted,
+            array(select id from rejection
+                  where id = any((select $3::uuid[])::uuid[])) as refused, a.*
         from ledger l, (
             select array_agg(id) as accounts, array_agg(flags), array_agg(debits_pending),
                 array_agg(credits_pending), array_agg(debits_posted), array_agg(credits_posted)
-            from account where id = any($2::bigint[])
+            from account where id = any((select $2::bigint[])::bigint[])
         ) as a
         where l.id = $1
         """,
@@ -386,9 +390,17 @@ _INSERT_AT_ONCE = f"""
             {TransferKind.POSTED:d}, r.debit_account, r.credit_account, r.amount, 0, 0, r.linked,
             r.code, r.debit_balance, r.debit_available, r.credit_balance, r.credit_available,
             r.purpose, r.memo, null, r.digest
-        from moved, unnest($14::uuid[], $15::uuid[], $16::bigint[], $17::bigint[], $18::bigint[],
-            $19::boolean[], $20::smallint[], $21::text[], $22::text[], $23::bigint[],
-            $24::bigint[], $25::bigint[], $26::bigint[], $27::bytea[]) with ordinality
+        from moved, (
+            select $14::uuid[] as ids, $15::uuid[] as txns, $16::bigint[] as debit_accounts,
+                $17::bigint[] as credit_accounts, $18::bigint[] as amounts,
+                $19::boolean[] as linked, $20::smallint[] as codes, $21::text[] as purposes,
+                $22::text[] as memos, $23::bigint[] as debit_balances,
+                $24::bigint[] as debit_availables, $25::bigint[] as credit_balances,
+                $26::bigint[] as credit_availables, $27::bytea[] as digests
+            offset 0 -- hides the lengths from the planner, as in `look`
+        ) as sent, unnest(ids, txns, debit_accounts, credit_accounts, amounts, linked, codes,
+            purposes, memos, debit_balances, debit_availables, credit_balances,
+            credit_availables, digests) with ordinality
             as r (id, txn, debit_account, credit_account, amount, linked, code, purpose, memo,
                 debit_balance, debit_available, credit_balance, credit_available, digest, place)
     )
