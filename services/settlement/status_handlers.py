@@ -164,6 +164,8 @@ def _status(
     tx: Transaction, report: Report, said: ReportedStatus, payment: Payment | None, rail: Rail
 ) -> PaymentStatus:
     """Return a status as it is kept, with what comes of it."""
+    if payment is not None and payment.rail is not rail:
+        payment = None  # not this rail's to speak of
     problem = _problem(report, said, payment, rail)
     outcome = Outcome.UNMATCHED
     if payment is not None and not problem:
@@ -187,7 +189,7 @@ def _status(
 
 def _problem(report: Report, said: ReportedStatus, payment: Payment | None, rail: Rail) -> str:
     """Return why a status fits no payment, or "" where it fits one."""
-    if payment is None or payment.rail is not rail:
+    if payment is None:
         return "no payment of ours has this end-to-end id"
     carrier = payment.file if rail is Rail.BANK else payment.end_to_end_id
     if carrier != report.original_file:
