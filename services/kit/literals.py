@@ -6,7 +6,7 @@ Statements that travel together take no parameters. Everything else passes param
 import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -33,7 +33,7 @@ def literal(value: Any) -> str:  # noqa: PLR0911  (one return a type)
             return _quoted(value)
         case int() if not isinstance(value, bool):
             return str(value) if value >= 0 else f"({value})"  # "--" would begin a comment
-        case datetime():
+        case date():  # a datetime is one too
             return f"'{value.isoformat()}'"
         case bytes():
             return f"'\\x{value.hex()}'"

@@ -263,7 +263,7 @@ async def _start_events(
     def wake(tx: Transaction) -> None:
         if tx.events:
             relay.woken.set()
-        if tx.timers_set:
+        if tx.timer_is_due:
             timers.woken.set()
         for saga in tx.started:
             sagas.start(saga.id)

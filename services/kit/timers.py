@@ -28,6 +28,12 @@ class Timer:
     payload: dict[str, Any]
 
 
+SET = """
+    insert into timer (kind, subject, due_at, payload) values ($1, $2, $3, $4)
+    on conflict (kind, subject) do update
+    set due_at = excluded.due_at, payload = excluded.payload, attempts = 0, retry_at = null
+"""
+
 TimerHandler = Callable[["Transaction", Timer], Awaitable[None]]
 
 
@@ -40,17 +46,7 @@ async def set_timer(
     payload: Mapping[str, Any],
 ) -> None:
     """Set a timer; one that exists for this kind and subject moves to the new instant."""
-    await connection.execute(
-        """
-        insert into timer (kind, subject, due_at, payload) values ($1, $2, $3, $4)
-        on conflict (kind, subject) do update
-        set due_at = excluded.due_at, payload = excluded.payload, attempts = 0, retry_at = null
-        """,
-        kind,
-        subject,
-        due_at,
-        dict(payload),
-    )
+    await connection.execute(SET, kind, subject, due_at, dict(payload))
 
 
 async def cancel_timers(connection: Connection, subject: str, *, kind: str | None) -> None:

@@ -71,7 +71,7 @@ class Transaction:
         events: What it emitted; written just before the commit, in this order.
         record: The answer that it keeps under its request's id, written with the events.
         last: Statements with their arguments that go out just before the commit, with the events.
-        timers_set: Whether it set a timer.
+        timer_is_due: Whether it set a timer that is due already, for which the runner is woken.
         event_time: When the event that is being applied came about, aware; None outside consumers.
         opening: What the server said of the statement sent with BEGIN, "SELECT 1" for example.
     """
@@ -83,7 +83,7 @@ class Transaction:
     events: list[OutboxRow] = field(default_factory=list)
     record: RequestRecord | None = None
     last: list[tuple[str, Sequence[object]]] = field(default_factory=list)
-    timers_set: bool = False
+    timer_is_due: bool = False
     event_time: datetime | None = None
     opening: str = ""
     _savepoints: int = 0
@@ -161,10 +161,21 @@ class Transaction:
         *,
         due_at: datetime,
         payload: Mapping[str, Any] | None = None,
+        at_end: bool = False,
     ) -> None:
-        """Set the timer of this kind and subject, or move it."""
-        await timers.set_timer(self.connection, kind, subject, due_at=due_at, payload=payload or {})
-        self.timers_set = True
+        """Set the timer of this kind and subject, or move it.
+
+        Args:
+            at_end: Sent with the commit, which saves a round trip; nothing in this transaction may
+                look for it or cancel it.
+        """
+        if at_end:
+            self.write_last(timers.SET, kind, subject, due_at, payload or {})
+        else:
+            await timers.set_timer(
+                self.connection, kind, subject, due_at=due_at, payload=payload or {}
+            )
+        self.timer_is_due |= due_at <= self.now
 
     async def cancel_timers(self, subject: str, *, kind: str | None = None) -> None:
         """Remove a subject's timers, or the one of a kind."""

@@ -1,6 +1,6 @@
 """Literals say what parameters would have said, and what travels with COMMIT arrives whole."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -46,13 +46,14 @@ async def _assert_same(
 
 
 @pytest.mark.parametrize("number", [0, 7, -7, 2**63 - 1])
-async def test_a_number_and_an_instant_are_read_as_they_are(probe: Probe, number: int) -> None:
-    at = datetime(2026, 2, 28, 23, 59, 59, 123456, tzinfo=UTC)
-    text = inlined("select 1 -$1::bigint as n, $2::timestamptz as at", [number, at])
+async def test_numbers_instants_and_dates_are_read_as_they_are(probe: Probe, number: int) -> None:
+    at, on = datetime(2026, 2, 28, 23, 59, 59, 123456, tzinfo=UTC), date(2024, 2, 29)
+    statement = "select 1 -$1::bigint as n, $2::timestamptz as at, $3::date as on_day"
+    text = inlined(statement, [number, at, on])
     async with probe.database.read() as connection:
         row = await connection.fetchrow(text)
     assert row is not None
-    assert tuple(row.values()) == (1 - number, at)
+    assert tuple(row.values()) == (1 - number, at, on)
 
 
 def test_what_has_no_literal_is_refused() -> None:

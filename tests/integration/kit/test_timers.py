@@ -116,6 +116,28 @@ async def test_a_timer_set_again_moves_and_a_cancelled_one_is_silent(bell: Bell)
     assert await bell.left() == ["moved"]
 
 
+async def test_a_timer_set_with_the_commit_is_set_like_any_other(bell: Bell) -> None:
+    now = bell.probe.clock.now()
+
+    async def work(tx: Transaction) -> None:
+        for days, kind, payload in ((-1, "daily", {"left": 1}), (5, "ring", None)):
+            due_at = now + timedelta(days=days)
+            await tx.set_timer(kind, "it's", due_at=due_at, payload=payload, at_end=True)
+
+    await bell.probe.database.run(work)
+    assert await bell.runner.drain() == 1
+    assert [subject for subject, _ in bell.rung] == ["it's"]
+    assert await bell.left() == ["it's"]
+
+
+async def test_only_a_timer_that_is_due_wakes_the_runner(bell: Bell) -> None:
+    woken: list[bool] = []
+    bell.probe.database.after_commit(lambda tx: woken.append(tx.timer_is_due))
+    await bell.set("later", in_days=1)
+    await bell.set("now", in_days=-0.1)
+    assert woken == [False, True]
+
+
 async def test_the_date_stops_at_every_day_on_which_a_timer_is_due(bell: Bell) -> None:
     due = {name: await bell.set(name, in_days=days) for name, days in
            (("c", 400), ("a", 2), ("b", 30), ("beyond", 500))}  # fmt: skip
