@@ -4,7 +4,7 @@ What cannot be read is left out and reported with its machine and element; the r
 the standard does not know is kept beside it.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -88,7 +88,7 @@ def read_series(page: bytes, *, address: str = "") -> tuple[Series, tuple[Proble
         raise PageRefused(f'the page is a "{own_name(root.tag)[:40]}", not a time series')
     problems: list[Problem] = []
     header = None
-    if (node := _first(root, "equipmentheader")) is not None:
+    if (node := next((part for part in root if name_of(part.tag) == _HEADER), None)) is not None:
         header = _lenient(read_header, node, "EquipmentHeader", problems)
     names = {*element.names, element.segment.lower(), "message"}
     rows = [node for node in root if name_of(node.tag) in names]
@@ -107,11 +107,6 @@ def read_series(page: bytes, *, address: str = "") -> tuple[Series, tuple[Proble
         version=_lenient(values.text, texts_of(root).get("version"), "version", problems),
     )
     return series, tuple(problems)
-
-
-def _first(nodes: Iterable[Node], name: str) -> Node | None:
-    """Return the first node of a name."""
-    return next((node for node in nodes if name_of(node.tag) == name), None)
 
 
 def _read_links(root: Node, problems: list[Problem]) -> Iterator[Link]:
@@ -145,24 +140,27 @@ def _extras(
     return values.by_name(found)
 
 
-_EQUIPMENT_PARTS = frozenset({"equipmentheader", *BY_NAME})
+_HEADER = "equipmentheader"
+_EQUIPMENT_PARTS = frozenset({_HEADER, *BY_NAME})
 _MANY = frozenset(element.attribute for element in BY_NAME.values() if element.many)
 
 
 def _read_equipment(
     row: Node, place: int, problems: list[Problem], *, in_minutes: bool
 ) -> Equipment | None:
-    parts = list(row)  # held, for lxml makes each again when it is asked for again
+    parts = [(name_of(node.tag), node) for node in row]
     try:
-        header = read_header(_first(parts, "equipmentheader"))
+        header = read_header(next((node for name, node in parts if name == _HEADER), None))
     except Unreadable as error:
         problems.append(Problem(f"#{place}", "EquipmentHeader", str(error)))
         return None
     machine = header.equipment_id
     found: dict[str, Any] = {}
-    for node in parts:
-        element = BY_NAME.get(name_of(node.tag))
+    is_known = not row.items()
+    for name, node in parts:
+        element = BY_NAME.get(name)
         if element is None:
+            is_known = is_known and name == _HEADER
             continue
         reading = _read_element(element, node, machine, problems, in_minutes=in_minutes)
         if reading is None:
@@ -174,11 +172,9 @@ def _read_equipment(
             found[attribute] = reading
     for attribute in _MANY & found.keys():
         found[attribute] = tuple(found[attribute])
-    return Equipment(
-        header,
-        **found,
-        extras=_extras(row, _EQUIPMENT_PARTS, machine=machine, problems=problems),
-    )
+    if not is_known:
+        found["extras"] = _extras(row, _EQUIPMENT_PARTS, machine=machine, problems=problems)
+    return Equipment(header, **found)
 
 
 def _read_element(

@@ -182,7 +182,8 @@ async def _machine(
     """
     number = named[-1]
     found = await machine_store.find_by_numbers(connection, [number.upper()], viewer=viewer)
-    machines = {machine.id: machine for _, machine in found}
+    machine_ids = sorted({machine.id for _, machine in found})
+    machines = await machine_store.find_machines_seen(connection, machine_ids, viewer=viewer)
     if len(named) > 1:
         _, make, model, _ = named
         machines = {

@@ -16,7 +16,7 @@ from services.kit.runtime import Runtime
 from services.maintenance import machine_clients, machine_store
 from services.maintenance.errors import DocumentRefused
 from services.maintenance.fleet_rows import ReadMachine, rows_of
-from services.maintenance.machine_model import MonitoredMachine
+from services.maintenance.machine_model import NamedMachine
 from services.maintenance.telemetry_intake import Intake
 from services.maintenance.telemetry_model import Unit
 
@@ -104,7 +104,7 @@ class FleetDesk:
         self,
         read: dict[UUID, ReadMachine],
         reports: Sequence[RowReport],
-        machines: dict[int, list[MonitoredMachine]],
+        machines: dict[int, list[NamedMachine]],
     ) -> None:
         if not read:
             return
@@ -134,7 +134,7 @@ class FleetDesk:
 
     async def _match(
         self, headers: Sequence[Header], viewer: Principal
-    ) -> list[list[MonitoredMachine]]:
+    ) -> list[list[NamedMachine]]:
         """Return the machines of each header; one that is new here is read from marketplace."""
         found = await self._find(headers, viewer)
         if all(found) or not viewer.party or not self._may_refresh(viewer.party):
@@ -149,13 +149,11 @@ class FleetDesk:
         self._refreshed_at_s[party] = now_s
         return True
 
-    async def _find(
-        self, headers: Sequence[Header], viewer: Principal
-    ) -> list[list[MonitoredMachine]]:
+    async def _find(self, headers: Sequence[Header], viewer: Principal) -> list[list[NamedMachine]]:
         numbers = {number for header in headers for number in _numbers(header)}
         async with self._database.read() as connection:
             rows = await machine_store.find_by_numbers(connection, sorted(numbers), viewer=viewer)
-        by_number: dict[str, dict[UUID, MonitoredMachine]] = defaultdict(dict)
+        by_number: dict[str, dict[UUID, NamedMachine]] = defaultdict(dict)
         for number, machine in rows:
             by_number[number][machine.id] = machine
         return [_chosen(header, by_number) for header in headers]
@@ -176,9 +174,7 @@ def _numbers(header: Header) -> Iterable[str]:
     return [number.upper() for number in stated if number]
 
 
-def _chosen(
-    header: Header, by_number: dict[str, dict[UUID, MonitoredMachine]]
-) -> list[MonitoredMachine]:
+def _chosen(header: Header, by_number: dict[str, dict[UUID, NamedMachine]]) -> list[NamedMachine]:
     """Return the machines that a header's surest known number names; more than one is too many.
 
     Serial numbers of different makes may be the same: where the sender states the make, it decides.
@@ -193,7 +189,7 @@ def _chosen(
     return []
 
 
-def _report_of(header: Header, machines: Sequence[MonitoredMachine]) -> RowReport:
+def _report_of(header: Header, machines: Sequence[NamedMachine]) -> RowReport:
     if not machines:
         return RowReport(header.equipment_id, Outcome.UNKNOWN_MACHINE)
     if len(machines) > 1:

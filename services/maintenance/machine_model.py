@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from services.kit.ids import name
@@ -44,3 +45,15 @@ class MonitoredMachine:
         return viewer.sees_all or (
             bool(viewer.party) and viewer.party in (self.title_holder, self.custodian)
         )
+
+
+class NamedMachine(NamedTuple):
+    """A machine found by a number that it carries, and who made it."""
+
+    id: UUID
+    make: str
+
+    @property
+    def name(self) -> str:
+        """Its resource name, "machines/…"."""
+        return name("machines", self.id)

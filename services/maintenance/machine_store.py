@@ -6,7 +6,7 @@ from uuid import UUID
 
 from services.kit.connection import Connection, Row
 from services.kit.principals import Principal
-from services.maintenance.machine_model import MonitoredMachine
+from services.maintenance.machine_model import MonitoredMachine, NamedMachine
 
 _COLUMNS = """
     id, event_sequence, registry_sequence, pin, serial_number, make, model, equipment_class,
@@ -78,15 +78,15 @@ async def find_machines_seen(
 
 async def find_by_numbers(
     connection: Connection, numbers: Sequence[str], *, viewer: Principal
-) -> list[tuple[str, MonitoredMachine]]:
+) -> list[tuple[str, NamedMachine]]:
     """Return (number, machine) of those whose PIN, serial number or equipment id is asked for.
 
     Args:
         numbers: In upper case; a machine may come more than once.
     """
     rows = await connection.fetch(
-        f"""
-        select m.*, u.equipment_id
+        """
+        select m.id, m.make, m.pin, m.serial_number, u.equipment_id
         from (
             select id as machine_id from monitored_machine
             where upper(pin) = any ($1::text[]) and pin <> ''
@@ -97,7 +97,7 @@ async def find_by_numbers(
             select machine_id from fleet_unit where upper(equipment_id) = any ($1::text[])
         ) as found
         cross join lateral (
-            select {_COLUMNS} from monitored_machine
+            select id, make, pin, serial_number from monitored_machine
             where id = found.machine_id and ($2 or title_holder = $3 or custodian = $3)
             offset 0) as m
         left join fleet_unit u on u.machine_id = found.machine_id
@@ -108,10 +108,10 @@ async def find_by_numbers(
     )
     asked = set(numbers)
     found = []
-    for row in rows:
-        carried = {row["pin"], row["serial_number"], row["equipment_id"] or ""}
-        machine = _machine(row)
-        found += [(number, machine) for one in carried if (number := one.upper()) in asked]
+    for machine_id, make, *carried in rows:
+        machine = NamedMachine(machine_id, make)
+        upper = {number.upper() for number in carried if number}
+        found += [(number, machine) for number in upper & asked]
     return found
 
 
