@@ -4,8 +4,10 @@ Importing lightgbm imports scikit-learn, pyarrow and more where they are install
 service which only predicts never uses. They are hidden while it is imported.
 """
 
+import ctypes
 import importlib
 import sys
+import weakref
 from typing import Any
 
 import numpy as np
@@ -57,9 +59,12 @@ class Booster:
         self._booster = lightgbm().Booster(model_str=text)
         if self._booster.num_feature() != features:
             raise ValueError(f"{name} takes {self._booster.num_feature()} features, not {features}")
+        self._one_row = _OneRow(self._booster, features)
 
     def predict(self, rows: Matrix) -> Matrix:
-        """Return the raw output for each row."""
+        """Return the output for each row, of the objective's own kind (a scale is positive)."""
+        if len(rows) == 1:
+            return self._one_row.predict(rows)
         output: Matrix = self._booster.predict(rows, num_threads=1)
         return output
 
@@ -67,3 +72,49 @@ class Booster:
         """Return each feature's TreeSHAP part of the output, and last what is left, by row."""
         parts: Matrix = self._booster.predict(rows, pred_contrib=True, num_threads=1)
         return parts
+
+
+class _OneRow:
+    """Predicts one row with what LightGBM prepares once, a third of the time of its `predict`.
+
+    LightGBM's Python side has no name for these calls of its C interface.
+    """
+
+    _NORMAL, _FLOAT64 = 0, 1  # C_API_PREDICT_NORMAL, C_API_DTYPE_FLOAT64
+
+    def __init__(self, booster: Any, features: int) -> None:
+        basic = importlib.import_module("lightgbm.basic")
+        self._booster = booster  # whose handle the prepared call keeps using
+        self._check = basic._safe_call
+        self._call = basic._LIB.LGBM_BoosterPredictForMatSingleRowFast
+        self._features = features
+        self._prepared = ctypes.c_void_p()
+        self._check(
+            basic._LIB.LGBM_BoosterPredictForMatSingleRowFastInit(
+                booster._handle,
+                ctypes.c_int(self._NORMAL),
+                ctypes.c_int(0),
+                ctypes.c_int(-1),
+                ctypes.c_int(self._FLOAT64),
+                ctypes.c_int32(features),
+                ctypes.c_char_p(b"num_threads=1 verbosity=-1"),
+                ctypes.byref(self._prepared),
+            )
+        )
+        weakref.finalize(self, basic._LIB.LGBM_FastConfigFree, self._prepared)
+
+    def predict(self, rows: Matrix) -> Matrix:
+        """Return the output for the one row of a matrix."""
+        if rows.shape != (1, self._features):
+            raise ValueError(f"one row of {self._features} features is due, not {rows.shape}")
+        row = np.ascontiguousarray(rows, dtype=np.float64)
+        length, output = ctypes.c_int64(), ctypes.c_double()
+        self._check(
+            self._call(
+                self._prepared,
+                ctypes.c_void_p(row.ctypes.data),
+                ctypes.byref(length),
+                ctypes.byref(output),
+            )
+        )
+        return np.array([output.value])

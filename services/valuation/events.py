@@ -5,7 +5,8 @@ from ironloop.valuation.v1 import valuation_events_pb2, valuation_pb2
 
 from services.kit import wire
 from services.kit.ids import name
-from services.valuation.model import Appraisal, QuantilesFen, Valuation
+from services.valuation.model import QuantilesFen, Valuation
+from services.valuation.record import Recorded
 
 PRODUCES = (
     valuation_events_pb2.ValuationIssued,
@@ -17,11 +18,10 @@ PRODUCES = (
 )
 
 
-def issued(
-    valuation: Valuation, appraisal: Appraisal, *, model: str
-) -> valuation_events_pb2.ValuationIssued:
+def issued(valuation: Valuation, recorded: Recorded) -> valuation_events_pb2.ValuationIssued:
     """Return the event that a valuation may be relied on."""
     assert valuation.expire_time is not None
+    appraisal = recorded.appraisal
     return valuation_events_pb2.ValuationIssued(
         subject=valuation.subject,
         sequence=valuation.event_sequence,
@@ -33,7 +33,7 @@ def issued(
         olv=quantiles(appraisal.values.olv),
         flv=quantiles(appraisal.values.flv),
         grade=wire.enum_number(valuation_pb2.Grade, appraisal.grade, prefix="GRADE_"),
-        model=name("models", model),
+        model=name("models", recorded.model),
         record_sha256=valuation.record_sha256,
         expire_time=wire.instant(valuation.expire_time),
     )

@@ -1,7 +1,6 @@
 """What valuation does, one transaction a command."""
 
-import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -25,10 +24,18 @@ from services.valuation.model import (
     Valuation,
     ValuationState,
 )
-from services.valuation.record import Json, appraisal_from_json, make_record, sha256_of
+from services.valuation.record import Json, Recorded, make_record, read_record, sha256_of
 from services.valuation.registry import Registry
 
 EXPIRY_TIMER = "expire_valuation"
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A valuation that is not written yet, and what its record says."""
+
+    valuation: Valuation
+    recorded: Recorded
 
 
 def valued_party(viewer: Principal, party: str) -> str:
@@ -80,7 +87,7 @@ def compute(
     machine: str,
     at: datetime,
     facts: Json | None = None,
-) -> Valuation:
+) -> Computed:
     """Return a computed valuation with its record; nothing is written.
 
     Args:
@@ -100,7 +107,7 @@ def compute(
         request={"valuation": own_name, "party": party, "machine": machine},
         facts=facts,
     )
-    return Valuation(
+    valuation = Valuation(
         id=valuation_id,
         version=1,
         event_sequence=0,
@@ -119,16 +126,19 @@ def compute(
         create_time=at,
         update_time=at,
     )
+    versions = (valuer.model.version, valuer.policy.version)
+    return Computed(valuation, Recorded(inputs, appraisal, *versions, facts))
 
 
-async def create_valuation(tx: Transaction, registry: Registry, valuation: Valuation) -> Valuation:
+async def create_valuation(tx: Transaction, registry: Registry, computed: Computed) -> Valuation:
     """Keep a computed valuation, and issue it or refer it to a validator."""
-    appraisal = appraisal_from_json(json.loads(valuation.record)["output"])
-    if not valuation.machine and not appraisal.review_reasons:
-        return await _issue_alone(tx, registry, valuation)
+    valuation, recorded = computed.valuation, computed.recorded
+    review_reasons = recorded.appraisal.review_reasons
+    if not valuation.machine and not review_reasons:
+        return await _issue_alone(tx, registry, computed)
     await store.lock_subject(tx.connection, valuation.subject)
     await store.insert_valuation(tx.connection, valuation)
-    if appraisal.review_reasons:
+    if review_reasons:
         step = VALUATION.next(valuation.state, "refer", subject=valuation.name)
         referred = replace(valuation, state=step.target)
         return await store.update_valuation(tx.connection, referred, at=tx.now)
@@ -216,47 +226,47 @@ async def _issue(
     )
     for former in earlier:
         await _supersede(tx, former, by=valuation.id)
-    issued = await _as_issued(tx, registry, valuation, command=command, decision=decision)
+    sequence = await store.count_event(tx.connection, valuation.subject)
+    issued = _as_issued(
+        tx, registry, valuation, command=command, sequence=sequence, decision=decision
+    )
     issued = await store.update_valuation(tx.connection, issued, at=tx.now)
-    await _announce(tx, issued)
+    assert issued.expire_time is not None
+    await tx.set_timer(EXPIRY_TIMER, issued.name, due_at=issued.expire_time)
+    await tx.emit(events.issued(issued, read_record(issued.record)))
     return issued
 
 
-async def _issue_alone(tx: Transaction, registry: Registry, valuation: Valuation) -> Valuation:
-    """Write a valuation of no registered machine as issued: nothing else knows of its subject."""
-    issued = await _as_issued(tx, registry, valuation, command="issue")
-    await store.insert_valuation(tx.connection, issued)
-    await _announce(tx, issued)
+async def _issue_alone(tx: Transaction, registry: Registry, computed: Computed) -> Valuation:
+    """Write a valuation of no registered machine as issued: nothing else knows of its subject.
+
+    So its event is the first, nothing needs to be read, and all is sent together with the commit.
+    """
+    issued = _as_issued(tx, registry, computed.valuation, command="issue", sequence=1)
+    assert issued.expire_time is not None
+    store.insert_alone(tx, issued)
+    await tx.set_timer(EXPIRY_TIMER, issued.name, due_at=issued.expire_time, at_end=True)
+    await tx.emit(events.issued(issued, computed.recorded))
     return issued
 
 
-async def _as_issued(
+def _as_issued(
     tx: Transaction,
     registry: Registry,
     valuation: Valuation,
     *,
     command: str,
+    sequence: int,
     decision: Decision | None = None,
 ) -> Valuation:
-    """Take the next event of a valuation's subject, and return the valuation as it is issued."""
+    """Return a valuation as it is issued by an event of this sequence."""
     step = VALUATION.next(valuation.state, command, subject=valuation.name)
     return replace(
         valuation.decided(step.target, decision) if decision else valuation,
         state=step.target,
-        event_sequence=await store.count_event(tx.connection, valuation.subject),
+        event_sequence=sequence,
         issue_time=tx.now,
         expire_time=tx.now + timedelta(days=int(registry.present.policy.number("VALID_DAYS"))),
-    )
-
-
-async def _announce(tx: Transaction, issued: Valuation) -> None:
-    assert issued.expire_time is not None
-    await tx.set_timer(EXPIRY_TIMER, issued.name, due_at=issued.expire_time)
-    record = json.loads(issued.record)
-    await tx.emit(
-        events.issued(
-            issued, appraisal_from_json(record["output"]), model=record["versions"]["model"]
-        )
     )
 
 

@@ -1,6 +1,5 @@
 """The contract's questions about why: explanations, comparables and the index."""
 
-import json
 from typing import Any
 
 from ironloop.valuation.v1 import explanations_pb2
@@ -15,6 +14,7 @@ from services.valuation import insight_messages, label_store, past_handlers
 from services.valuation.drift_model import MonthLevel, month_levels
 from services.valuation.insights import Insights
 from services.valuation.model import Valuation
+from services.valuation.record import read_record
 from services.valuation.registry import Registry
 
 COMPARABLES_SHOWN = 10
@@ -38,12 +38,12 @@ class InsightRpc:
         explanation = await self._insights.explain(
             valuation, insight_messages.basis_from_wire(request.basis)
         )
-        versions = json.loads(valuation.record)["versions"]
+        recorded = read_record(valuation.record)
         return insight_messages.explanation_to_wire(
             explanation,
             valuation=valuation.name,
-            model=versions["model"],
-            policy=versions["policy"],
+            model=recorded.model,
+            policy=recorded.policy,
         )
 
     async def ExplainMove(self, request: pb.ExplainMoveRequest, context: Any) -> pb.Explanation:
@@ -57,9 +57,9 @@ class InsightRpc:
         moved = await self._insights.explain_move(
             former, valuation, insight_messages.basis_from_wire(request.basis)
         )
-        versions = json.loads(valuation.record)["versions"]
+        recorded = read_record(valuation.record)
         return insight_messages.explanation_to_wire(
-            moved, valuation=valuation.name, model=versions["model"], policy=versions["policy"]
+            moved, valuation=valuation.name, model=recorded.model, policy=recorded.policy
         )
 
     async def ListComparables(

@@ -1,6 +1,5 @@
 """Valuations, models and policies between the contract and Python."""
 
-import json
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,7 +15,7 @@ from services.valuation.events import quantiles
 from services.valuation.model import Adjustments, Component, Inputs, Specification, Valuation
 from services.valuation.model_store import ModelVersion
 from services.valuation.policy import PolicyTable
-from services.valuation.record import Json, appraisal_from_json, inputs_from_json
+from services.valuation.record import Json, Recorded, read_record
 
 
 def specification_from_wire(message: valuation_pb2.Specification) -> Specification:
@@ -113,11 +112,16 @@ def adjustments_to_wire(adjustments: Adjustments) -> valuation_pb2.Adjustments:
     return message
 
 
-def valuation_to_wire(valuation: Valuation) -> valuation_pb2.Valuation:
-    """Return a valuation as the contract shows it."""
-    record = json.loads(valuation.record)
-    inputs = inputs_from_json(record["inputs"])
-    appraisal = appraisal_from_json(record["output"])
+def valuation_to_wire(
+    valuation: Valuation, recorded: Recorded | None = None
+) -> valuation_pb2.Valuation:
+    """Return a valuation as the contract shows it.
+
+    Args:
+        recorded: What its record says, where that is at hand.
+    """
+    recorded = recorded or read_record(valuation.record)
+    inputs, appraisal = recorded.inputs, recorded.appraisal
     specification = specification_to_wire(inputs.specification)
     message = valuation_pb2.Valuation(
         name=valuation.name,
@@ -150,8 +154,8 @@ def valuation_to_wire(valuation: Valuation) -> valuation_pb2.Valuation:
             )
             for factor in appraisal.factors
         ],
-        model=name("models", record["versions"]["model"]),
-        policy=name("policies", record["versions"]["policy"]),
+        model=name("models", recorded.model),
+        policy=name("policies", recorded.policy),
         record_sha256=valuation.record_sha256,
         review_reasons=appraisal.review_reasons,
         decision_reason=valuation.decision_reason,
@@ -163,8 +167,8 @@ def valuation_to_wire(valuation: Valuation) -> valuation_pb2.Valuation:
         message.replacement_cost.CopyFrom(specification.replacement_cost)
     if inputs.adjustments != Adjustments():
         message.adjustments.CopyFrom(adjustments_to_wire(inputs.adjustments))
-    if "facts" in record:
-        message.facts.CopyFrom(_facts_to_wire(record["facts"]))
+    if recorded.facts is not None:
+        message.facts.CopyFrom(_facts_to_wire(recorded.facts))
     if valuation.superseded_by is not None:
         message.superseded_by = name("valuations", valuation.superseded_by)
     if valuation.issue_time is not None and valuation.expire_time is not None:
@@ -223,12 +227,12 @@ def curve_to_wire(
     valuation: Valuation, hours_per_year: Decimal, points: Sequence[CurvePoint]
 ) -> valuation_pb2.Curve:
     """Return a curve as the contract shows it."""
-    versions = json.loads(valuation.record)["versions"]
+    recorded = read_record(valuation.record)
     return valuation_pb2.Curve(
         valuation=valuation.name,
         hours_per_year=wire.decimal(hours_per_year),
-        model=name("models", versions["model"]),
-        policy=name("policies", versions["policy"]),
+        model=name("models", recorded.model),
+        policy=name("policies", recorded.policy),
         points=[
             valuation_pb2.CurvePoint(
                 month=point.month,

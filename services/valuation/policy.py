@@ -49,6 +49,9 @@ class PolicyTable:
             for code, line in self._by_code.items()
             if code.startswith("USD_CNY.")
         }
+        # What is asked again and again: codes by prefix, and the rise of prices by months.
+        self._codes: dict[str, list[str]] = {}
+        self._inflation: dict[int, Factor] = {}
 
     def has(self, code: str) -> bool:
         """Whether the table has a line: earlier versions have fewer."""
@@ -60,12 +63,14 @@ class PolicyTable:
 
     def codes(self, prefix: str) -> list[str]:
         """Return what follows a prefix in the codes that begin with it, up to the next dot."""
-        found = {
-            code.removeprefix(prefix).partition(".")[0]
-            for code in self._by_code
-            if code.startswith(prefix)
-        }
-        return sorted(found)
+        if prefix not in self._codes:
+            found = {
+                code.removeprefix(prefix).partition(".")[0]
+                for code in self._by_code
+                if code.startswith(prefix)
+            }
+            self._codes[prefix] = sorted(found)
+        return self._codes[prefix]
 
     def number(self, code: str) -> Decimal:
         """Return a line's value as a number.
@@ -97,6 +102,11 @@ class PolicyTable:
     def inflation(self, on: date, *, since: date) -> Factor:
         """Return the rise of prices in the whole months from the window's end to a day."""
         months = max(0, (on.year - since.year) * MONTHS_PER_YEAR + on.month - since.month)
+        if months not in self._inflation:
+            self._inflation[months] = self._inflated(months)
+        return self._inflation[months]
+
+    def _inflated(self, months: int) -> Factor:
         line = self._by_code["INFLATION_PER_YEAR"]
         value = (1 + Decimal(line.value)) ** (Decimal(months) / MONTHS_PER_YEAR)
         return Factor("INFLATION", value.quantize(FACTOR_SCALE), f"{months} months; {line.source}")

@@ -7,6 +7,7 @@ so two computations that agree have the same bytes.
 import hashlib
 import json
 import sys
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import cache
@@ -34,6 +35,34 @@ DIFFERENCES_MAX = 100  # more say no more than that nothing fits
 
 Json: TypeAlias = dict[str, Any]
 Difference: TypeAlias = tuple[str, str, str]  # JSON pointer, kept, recomputed
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a record says to whoever looks at its valuation.
+
+    Attributes:
+        model, policy: Their versions.
+        facts: Where the facts of a registered machine came from; None: a specification was valued.
+    """
+
+    inputs: Inputs
+    appraisal: Appraisal
+    model: str
+    policy: str
+    facts: Json | None = None
+
+
+def read_record(record: bytes) -> Recorded:
+    """Return what a record says."""
+    content = json.loads(record)
+    return Recorded(
+        inputs=inputs_from_json(content["inputs"]),
+        appraisal=appraisal_from_json(content["output"]),
+        model=content["versions"]["model"],
+        policy=content["versions"]["policy"],
+        facts=content.get("facts"),
+    )
 
 
 def make_record(

@@ -51,7 +51,7 @@ class ValuationRpc(InsightRpc, valuation_pb2_grpc.ValuationServiceServicer):
             stored: valuation_pb2.Valuation | None = await self._commands.find_answer(request)
             if stored is not None:
                 return stored
-        computed: Valuation | DomainError
+        computed: handlers.Computed | DomainError
         try:
             computed = await self._compute(request)
         except DomainError as refusal:
@@ -62,9 +62,8 @@ class ValuationRpc(InsightRpc, valuation_pb2_grpc.ValuationServiceServicer):
         async def work(tx: Transaction) -> valuation_pb2.Valuation:
             if isinstance(computed, DomainError):
                 raise computed
-            return messages.valuation_to_wire(
-                await handlers.create_valuation(tx, self._registry, computed)
-            )
+            created = await handlers.create_valuation(tx, self._registry, computed)
+            return messages.valuation_to_wire(created, computed.recorded)
 
         return await self._commands.run(request, work)
 
@@ -243,7 +242,7 @@ class ValuationRpc(InsightRpc, valuation_pb2_grpc.ValuationServiceServicer):
             raise NotFound(request.name)
         return messages.policy_to_wire(policy)
 
-    async def _compute(self, request: valuation_pb2.CreateValuationRequest) -> Valuation:
+    async def _compute(self, request: valuation_pb2.CreateValuationRequest) -> handlers.Computed:
         """Return what a request's machine is worth; nothing is written.
 
         Raises:

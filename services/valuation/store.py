@@ -8,7 +8,15 @@ from ironloop.options.v1 import options_pb2
 
 from services.kit.connection import Connection, Row
 from services.kit.principals import Principal
+from services.kit.transaction import Transaction
 from services.valuation.model import Valuation, ValuationState
+
+_INSERT = """
+    insert into valuation
+        (id, subject, party, machine, state, as_of, record, record_sha256, create_time,
+         update_time, event_sequence, issue_time, expire_time)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11, $12)
+"""
 
 
 def sees_every_party(viewer: Principal) -> bool:
@@ -43,26 +51,17 @@ async def count_event(connection: Connection, subject: str) -> int:
 
 async def insert_valuation(connection: Connection, valuation: Valuation) -> None:
     """Write a new valuation."""
-    await connection.execute(
-        """
-        insert into valuation
-            (id, subject, party, machine, state, as_of, record, record_sha256, create_time,
-             update_time, event_sequence, issue_time, expire_time)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11, $12)
-        """,
-        valuation.id,
+    await connection.execute(_INSERT, *_columns_of(valuation))
+
+
+def insert_alone(tx: Transaction, valuation: Valuation) -> None:
+    """Have a new valuation written with the commit, and its subject, which nothing else names."""
+    tx.write_last(
+        "insert into subject (name, event_sequence) values ($1, $2)",
         valuation.subject,
-        valuation.party,
-        valuation.machine,
-        valuation.state,
-        valuation.as_of,
-        valuation.record,
-        valuation.record_sha256,
-        valuation.create_time,
         valuation.event_sequence,
-        valuation.issue_time,
-        valuation.expire_time,
     )
+    tx.write_last(_INSERT, *_columns_of(valuation))
 
 
 async def find_valuation(
@@ -168,6 +167,23 @@ async def update_valuation(
     )
     assert row is not None
     return _valuation(row)
+
+
+def _columns_of(valuation: Valuation) -> tuple[object, ...]:
+    return (
+        valuation.id,
+        valuation.subject,
+        valuation.party,
+        valuation.machine,
+        valuation.state,
+        valuation.as_of,
+        valuation.record,
+        valuation.record_sha256,
+        valuation.create_time,
+        valuation.event_sequence,
+        valuation.issue_time,
+        valuation.expire_time,
+    )
 
 
 def _valuation(row: Row) -> Valuation:

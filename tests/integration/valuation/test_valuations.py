@@ -42,6 +42,7 @@ async def test_a_specification_is_valued_without_a_machine(desk: Desk) -> None:
         pb.CreateValuationRequest(request_id=request_id(), specification=specification())
     )
     assert valuation.machine == ""
+    assert await desk.get(funder, valuation.name) == valuation
     (event,) = await desk.events(valuation.name)
     assert isinstance(event, valuation_events_pb2.ValuationIssued)
     assert (event.subject, event.sequence, event.machine) == (valuation.name, 1, "")
