@@ -68,9 +68,10 @@ def render_card(
         f"# Residual-value model {calibration.version}",
         SYNTHETIC_WARNING if calibration.synthetic else "",
         "Quantiles (5, 10, 50, 90, 95 %) of the logarithm of a construction machine's auction "
-        "price, by LightGBM: an L2 booster for the middle, a gamma booster for the scale of its "
-        "error, "
-        "monotone in " + ", ".join(f"{name} ({sign:+d})" for name, sign in MONOTONE.items()) + ".",
+        "price, by LightGBM: an L2 booster for the middle, another for the logarithm of the "
+        "scale of its error, monotone in "
+        + ", ".join(f"{name} ({sign:+d})" for name, sign in MONOTONE.items())
+        + ".",
         "## Data",
         _table(
             ("What", "Value"),
@@ -92,8 +93,8 @@ def render_card(
         f"sale's weight halves every {HALF_LIFE_YEARS:g} years. Effects of model and place, "
         "shrunken means of what the boosters leave of sales that they have not seen, are added "
         "to the output. Labels are log prices at the index of the window's last month (hedonic "
-        "regression, random-walk months). A tail's conformal multiple of the scale by product "
-        f"group comes from {CALIBRATION_MONTHS} months "
+        "regression, random-walk months). The conformal multiples of the scale, the same on both "
+        f"sides and for all product groups, come from {CALIBRATION_MONTHS} months "
         f"({calibration.calibration_rows:,} sales) that the boosters had not seen.",
         "Deterministic: "
         + ", ".join(f"{name}={value}" for name, value in DETERMINISTIC.items())

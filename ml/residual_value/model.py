@@ -37,8 +37,10 @@ CARD = "card.md"
 EVALUATION = "evaluation.json"
 MEDIAN = "median"
 SCALE = "scale"
+LOG_SCALE = "log_scale"
 TAILS = {"q05": 0.05, "q10": 0.10, "q90": 0.90, "q95": 0.95}
 QUANTILES = ("q05", "q10", "q50", "q90", "q95")
+_SIDES = np.array([1.0 if tau > 0.5 else -1.0 for tau in TAILS.values()])
 PACKED = ".gz"
 LEVELS_OF_FIRST_LAYOUT = ("class_level", "variant_level", "model_level")
 
@@ -57,9 +59,10 @@ class Calibration:
         first_month, index: The log index by month, 0 at the last (see `hedonic`).
         median_offset: What the median booster's labels were centred by.
         tail_offsets: The same for each tail booster, where there are any.
-        tails_beside: How a tail is found: "scale" is a multiple of the error's scale from the
-            median. In older models each tail has a booster, whose output is added to the "median",
-            or in the first layout to the "levels".
+        tails_beside: How a tail is found: "log_scale" is a multiple of the error's scale, whose
+            logarithm a booster predicts, from the median; "scale" the same, the booster predicting
+            the scale itself. In older models each tail has a booster, whose output is added to the
+            "median", or in the first layout to the "levels".
         nowcast: Log prices beyond the index, by month after the window's last; the last one holds.
         nowcast_slope: The trend a month that they continue.
         conformal: What each tail gives way, by quantile and product group ("": pooled), in scales
@@ -125,7 +128,7 @@ class ResidualValueModel:
             self.encodings = Encodings.from_json(encodings)
             self.features = tuple(self.encodings.layout)
             self._median = self._booster(MEDIAN)
-            self._scaled = self.calibration.tails_beside == SCALE
+            self._scaled = self.calibration.tails_beside in {SCALE, LOG_SCALE}
             names = (SCALE,) if self._scaled else TAILS
             self._tails = {name: self._booster(name) for name in names}
         except Exception as error:
@@ -243,22 +246,26 @@ def assemble(
     """
     effects = [place for place, name in enumerate(features) if name in EFFECTS]
     middle = median + calibration.median_offset + rows[:, effects].sum(axis=1)
-    base = middle
-    if calibration.tails_beside == "levels":
-        base = rows[:, [features.index(name) for name in LEVELS_OF_FIRST_LAYOUT]].sum(axis=1)
-    columns = {"q50": middle}
-    for name, tau in TAILS.items():
-        given = calibration.conformal[name]
-        offsets = np.array([given.get(group, given[""]) for group in groups])
-        if calibration.tails_beside == SCALE:
-            away = np.maximum(offsets * tails[SCALE], 0.0)
-            columns[name] = middle + away if tau > 0.5 else middle - away
-            continue
-        tail = tails[name] + calibration.tail_offsets[name] + base
-        columns[name] = (
-            np.maximum(tail + offsets, middle) if tau > 0.5 else np.minimum(tail - offsets, middle)
-        )
-    return np.sort(np.column_stack([columns[name] for name in QUANTILES]), axis=1)
+    given = [calibration.conformal[name] for name in TAILS]
+    by_group = {group: [one.get(group, one[""]) for one in given] for group in set(groups)}
+    offsets = np.array([by_group[group] for group in groups])
+    if SCALE in tails:
+        scale = tails[SCALE]
+        if calibration.tails_beside == LOG_SCALE:
+            scale = np.exp(scale)
+        away = np.maximum(offsets * scale[:, None], 0.0)
+        around = middle[:, None] + away * _SIDES
+    else:
+        base = middle
+        if calibration.tails_beside == "levels":
+            places = [features.index(name) for name in LEVELS_OF_FIRST_LAYOUT]
+            base = rows[:, places].sum(axis=1)
+        levels = np.array([calibration.tail_offsets[name] for name in TAILS])
+        tail = np.column_stack([tails[name] for name in TAILS]) + levels + base[:, None]
+        # Side by side, so that what lies beyond the median is the larger on both sides.
+        beyond = np.maximum((tail + offsets * _SIDES) * _SIDES, middle[:, None] * _SIDES)
+        around = beyond * _SIDES
+    return np.sort(np.column_stack([around, middle]), axis=1)
 
 
 def read_unpacked(folder: Path, name: str) -> bytes:

@@ -19,7 +19,7 @@ class ValuationSettings(ServiceSettings):
         description="folder with a folder for each model version; each is kept for replay",
     )
     champion: str = Field(
-        default="us-auctions-2012.02-3", description="the version that values from now on"
+        default="us-auctions-2012.02-4", description="the version that values from now on"
     )
     policies: Path = Field(
         default=Path(__file__).parent / "policies",

@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 
 from ml.residual_value.conformal import (
-    GROUP_SALES_MIN,
     conformal_offset,
     conformal_rank,
-    group_offsets,
 )
 from ml.residual_value.drift import bin_shares, population_stability_index, training_bins
 
@@ -31,13 +29,6 @@ def test_an_offset_bounds_new_scores_as_often_as_promised() -> None:
         scores = random.normal(size=120)
         held.append(random.normal() <= conformal_offset(scores[:119], 0.1))
     assert 0.86 <= float(np.mean(held)) <= 0.95
-
-
-def test_a_small_group_takes_the_pooled_offset() -> None:
-    scores = np.concatenate([np.zeros(GROUP_SALES_MIN), np.full(GROUP_SALES_MIN - 1, 9.0)])
-    groups = ["TEX"] * GROUP_SALES_MIN + ["MG"] * (GROUP_SALES_MIN - 1)
-    offsets = group_offsets(scores, groups, alpha=0.1)
-    assert offsets == {"": 9.0, "TEX": 0.0}
 
 
 def test_psi_of_the_worked_example() -> None:

@@ -28,7 +28,7 @@ from ml.residual_value.model import ResidualValueModel
 from ml.residual_value.sales import read_sales
 
 MODELS = Path(ml.residual_value.__file__).parent / "models"
-FOLDER = MODELS / "us-auctions-2012.02-3"
+FOLDER = MODELS / "us-auctions-2012.02-4"
 RETIRED = {
     "us-auctions-2012.02-1": (
         "10.106371661",
@@ -43,6 +43,13 @@ RETIRED = {
         "10.500537404",
         "10.899036594",
         "10.973292893",
+    ),
+    "us-auctions-2012.02-3": (
+        "9.849992623",
+        "10.011131276",
+        "10.500537404",
+        "10.909006812",
+        "11.032986821",
     ),
 }
 SALES = Path(__file__).resolve().parents[4] / "shared" / "data" / "bluebook" / "sales.parquet"
