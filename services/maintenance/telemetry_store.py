@@ -45,25 +45,32 @@ async def copy_rows(
 def _lines(rows: Sequence[TelemetryRow]) -> Iterator[str]:
     """Yield rows in the text format of COPY; no text of them holds a tab or a line's end."""
     null, last_id, machine, last_at, instant = _NULL, None, "", None, ""
-    for row in rows:
-        machine_id, element, read_at, label, value, longitude, altitude, *_ = row
+    for (
+        machine_id,
+        element,
+        read_at,
+        label,
+        value,
+        longitude,
+        altitude,
+        capacity,
+        units,
+        text,
+        extras,
+    ) in rows:
         # Rows of one machine come together, and so do those of one instant.
         if machine_id is not last_id:
             last_id, machine = machine_id, str(machine_id)
         if read_at is not last_at:
             last_at, instant = read_at, str(read_at)
-        start = f"{machine}\t{element}\t{instant}\t{_escaped(label) if label else ''}\t"
-        figures = (
+        yield (
+            f"{machine}\t{element}\t{instant}\t{_escaped(label) if label else ''}\t"
             f"{null if value is None else value}\t{null if longitude is None else longitude}\t"
-            f"{null if altitude is None else altitude}\t"
+            f"{null if altitude is None else altitude}\t{null if capacity is None else capacity}\t"
+            f"{null if units is None else _escaped(units)}\t"
+            f"{null if text is None else _escaped(text)}\t"
+            f"{null if extras is None else _escaped(extras)}\n"
         )
-        yield start + figures + (_NOTHING if row[7:] == _NONE else _rest(row))
-
-
-def _rest(row: TelemetryRow) -> str:
-    capacity = None if row.capacity is None else str(row.capacity)
-    parts = (capacity, row.units, row.text, row.extras)
-    return "\t".join(_NULL if part is None else _escaped(part) for part in parts) + "\n"
 
 
 def _escaped(text: str) -> str:
@@ -71,8 +78,6 @@ def _escaped(text: str) -> str:
 
 
 _NULL = "\\N"
-_NONE = (None,) * 4
-_NOTHING = "\t".join([_NULL] * 4) + "\n"
 
 
 async def insert_missing(
