@@ -19,7 +19,8 @@ from services.kit.waiting import backoff_s, wait_until_set
 LEADER_LOCK = 0x1705_0B0C
 POLL_S = 0.2  # finds what another replica committed, or a process that died after its commit
 # Under a steady flow commits travel together, as a batch costs little more than one event; the
-# first event after a rest leaves at once. A service whose events nobody waits for sets it longer.
+# first event after a rest leaves at once. Where a service allows longer rounds, they double as
+# long as the flow goes on.
 ROUND_S = 0.025
 BATCH_MAX = 500
 RETRY_BASE_S = 0.1
@@ -39,10 +40,10 @@ class EventLog(Protocol):
 class Relay:
     """Moves rows from the outbox to the log, over a connection of its own."""
 
-    def __init__(self, dsn: str, event_log: EventLog, *, round_s: float = ROUND_S) -> None:
+    def __init__(self, dsn: str, event_log: EventLog, *, round_max_s: float = ROUND_S) -> None:
         self._dsn = dsn
         self._log = event_log
-        self._round_s = round_s
+        self._round_max_s = round_max_s
         self.woken = asyncio.Event()
 
     async def run(self) -> None:
@@ -66,13 +67,14 @@ class Relay:
         await connection.execute("select pg_advisory_lock($1)", LEADER_LOCK)
         log.info("relay_leads")
         failures = 0
-        next_round_s = 0.0
+        next_round_s, round_s = 0.0, ROUND_S
         while True:
             await asyncio.sleep(next_round_s - time.monotonic())
             self.woken.clear()
             rows = await read_outbox(connection, limit=BATCH_MAX)
             full = len(rows) == BATCH_MAX
-            next_round_s = time.monotonic() + (0 if full else self._round_s)
+            next_round_s = time.monotonic() + (round_s if rows and not full else 0)
+            round_s = min(round_s * 2, self._round_max_s) if rows else ROUND_S
             telemetry.OUTBOX_ROWS.set(await count_outbox(connection) if full else len(rows))
             if not rows:
                 await wait_until_set(self.woken, timeout_s=POLL_S)

@@ -257,7 +257,9 @@ async def _start_events(
     """Start relay and feed where a broker is set, and wake what waits for commits."""
     settings = runtime.settings
     relay = Relay(
-        settings.postgres_dsn.get_secret_value(), event_log, round_s=settings.relay_round_ms / 1000
+        settings.postgres_dsn.get_secret_value(),
+        event_log,
+        round_max_s=settings.relay_round_max_ms / 1000,
     )
 
     def wake(tx: Transaction) -> None:

@@ -24,8 +24,11 @@ class ServiceSettings(BaseSettings):
         default="", description="host:port of a broker; empty: events wait in the outbox"
     )
 
-    relay_round_ms: int = Field(
-        default=25, ge=1, le=1_000, description="how often events leave under a steady flow"
+    relay_round_max_ms: int = Field(
+        default=25,
+        ge=25,
+        le=1_000,
+        description="how long events gather at most before they leave, under a steady flow",
     )
 
     kafka_prefix: str = Field(

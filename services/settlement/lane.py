@@ -1,7 +1,8 @@
 """One lane a ledger: whatever waits for it is posted in one commit, the moment the last is done.
 
-There is no timer: an idle lane posts at once, a busy one gathers what comes in the meantime. A
-caller whose deadline passes leaves its transfers in the lane; it asks again with the same ids.
+There is no timer: an idle lane posts at once, a busy one gathers what comes in the meantime, and
+what has come when the last commit is done still gets in. A caller whose deadline passes leaves its
+transfers in the lane; it asks again with the same ids.
 """
 
 import asyncio
@@ -28,6 +29,8 @@ BATCH_TRANSFERS = Histogram(
     ["ledger"],
     buckets=(1, 4, 16, 64, 256, 1_024, 4_096),
 )
+QUIET_TURNS = 8  # of the event loop: a call takes fewer from its socket to the lane
+TURNS_MAX = 48  # then a flow that never pauses has waited long enough
 BATCH_MAX = 4_096  # transfers in one commit; a longer one would hold its accounts for too long
 
 log = structlog.get_logger(__name__)
@@ -101,8 +104,22 @@ class Lane:
             await self._woken.wait()
             self._woken.clear()
             while self._queue:
+                await self._gather()
                 await self._post_jobs(self._take())
             self._shown_queued.set(0)
+
+    async def _gather(self) -> None:
+        """Let in calls that have come already and are on their way through the event loop.
+
+        Nothing is waited for: where none is on its way, this is over at once.
+        """
+        quiet = 0
+        for _ in range(TURNS_MAX):
+            queued = self._queued
+            await asyncio.sleep(0)
+            quiet = 0 if self._queued > queued else quiet + 1
+            if quiet == QUIET_TURNS or self._queued >= BATCH_MAX:
+                break
 
     def _take(self) -> list[Job]:
         jobs = [self._queue.popleft()]

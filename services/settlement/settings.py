@@ -12,8 +12,11 @@ class SettlementSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="IRONLOOP_SETTLEMENT_")
 
     # A commit is one event, and a round costs broker, relay and database as much as ten commits.
-    relay_round_ms: int = Field(
-        default=200, ge=1, le=1_000, description="how often events leave under a steady flow"
+    relay_round_max_ms: int = Field(
+        default=200,
+        ge=25,
+        le=1_000,
+        description="how long events gather at most before they leave, under a steady flow",
     )
     lane_queued_max: int = Field(
         default=32_768,
