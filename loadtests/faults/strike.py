@@ -1,6 +1,7 @@
 """A fault as it strikes: what is done to the stack, how it ends, and the proof that it fired."""
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -12,7 +13,7 @@ import asyncpg
 import psutil
 
 from loadtests.faults.plan import DISK, LINKS, Fault
-from loadtests.faults.stack import CONSUMER, REPLICAS, Stack
+from loadtests.faults.stack import AWAY, CONSUMER, REPLICAS, Stack
 from loadtests.faults.wire import CUT_BYTES_MAX, Cut, Delay, Hang, Slice, Trouble, Wire
 
 DOWN_S = (0.1, 0.6)  # until what was killed is started again
@@ -21,6 +22,7 @@ TROUBLED_S = (1.0, 3.0)
 CUT_BYTES_MAX_OF_PARTIES = 1_000  # its lines carry a token or the keys, or hardly anything
 FULL_S = (0.3, 1.0)  # after the first writer has met the full disk
 FIRES_WITHIN_S = 30.0  # nothing waits so long where the machine is not busy
+TRY_S = 5.0  # for one process; then another is looked for
 POLL_S = 0.02
 
 _KILLED = "was terminated by signal 9"
@@ -81,32 +83,50 @@ async def _kill(stack: Stack, fault: Fault, rng: random.Random, leader: str) -> 
 
 
 async def _kill_backend(stack: Stack, fault: Fault, rng: random.Random) -> Strike:
-    pid = await _backend(stack, rng)
+    """Kill a backend; one that has just ended with the service it was of, another."""
     seen_from = stack.postgres_log.stat().st_size
-    ended_at_s = time.monotonic()
-    os.kill(pid, signal.SIGKILL)
-    fired = await _is_logged(stack, _KILLED, seen_from=seen_from)
+    deadline_s = time.monotonic() + FIRES_WITHIN_S
+    fired = False
+    while not fired and time.monotonic() < deadline_s:
+        pid = await _backend(stack, rng)
+        ended_at_s = time.monotonic()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        fired = await _is_logged(stack, _KILLED, seen_from=seen_from, within_s=TRY_S)
     return Strike(fault, fired, f"PostgreSQL's log tells of backend {pid}", ended_at_s)
 
 
 async def _stop(stack: Stack, fault: Fault, rng: random.Random, leader: str) -> Strike:
     seconds = rng.uniform(*STOPPED_S)
-    processes = await _processes_to_stop(stack, fault.target, rng, leader)
-    for process in processes:
-        process.suspend()
-    try:
-        deadline_s = time.monotonic() + FIRES_WITHIN_S
-        # A process of many threads on a busy machine does not stand still at once.
-        while not _all_stopped(processes) and time.monotonic() < deadline_s:  # noqa: ASYNC110
-            await asyncio.sleep(POLL_S)
-        begun = _all_stopped(processes)
-        await asyncio.sleep(seconds)
-        lasted = _all_stopped(processes)
-    finally:
-        for process in processes:
-            process.resume()
+    deadline_s = time.monotonic() + FIRES_WITHIN_S
+    begun = lasted = False
+    while not begun and time.monotonic() < deadline_s:
+        processes = await _processes_to_stop(stack, fault.target, rng, leader)
+        try:
+            begun = await _suspend(processes)
+            if begun:
+                await asyncio.sleep(seconds)
+                lasted = _all_stopped(processes)
+        finally:
+            for process in processes:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.resume()
     proof = f"{len(processes)} stopped for {seconds:.1f} s"
     return Strike(fault, begun and lasted, proof, time.monotonic())
+
+
+async def _suspend(processes: Sequence[psutil.Process]) -> bool:
+    """Stop processes; return whether they stand still before long.
+
+    A process of many threads on a busy machine does not at once; one that has just ended never.
+    """
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for process in processes:
+            process.suspend()
+    deadline_s = time.monotonic() + TRY_S
+    while not (stand := _all_stopped(processes)) and time.monotonic() < deadline_s:  # noqa: ASYNC110
+        await asyncio.sleep(POLL_S)
+    return stand
 
 
 async def _trouble(
@@ -141,7 +161,10 @@ async def _fill_disk(stack: Stack, fault: Fault, rng: random.Random) -> Strike:
 
 
 def _all_stopped(processes: Sequence[psutil.Process]) -> bool:
-    return all(process.status() == psutil.STATUS_STOPPED for process in processes)
+    try:
+        return all(process.status() == psutil.STATUS_STOPPED for process in processes)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _new_trouble(fault: Fault, rng: random.Random) -> Trouble:
@@ -191,28 +214,34 @@ async def _backend(stack: Stack, rng: random.Random) -> int:
     # The pools may still be about to connect again.
     while not (rows := await _sessions(stack)) and time.monotonic() < deadline_s:  # noqa: ASYNC110
         await asyncio.sleep(POLL_S)
+    assert rows, "settlement has no session with PostgreSQL"
     busy = [row["pid"] for row in rows if row["is_busy"]]
     pid: int = rng.choice(busy or [row["pid"] for row in rows])
     return pid
 
 
 async def _sessions(stack: Stack) -> Sequence[asyncpg.Record]:
-    connection = await asyncpg.connect(stack.owner_dsn("settlement"))
     try:
-        return await connection.fetch(
-            """
-            select pid, state <> 'idle' as is_busy from pg_stat_activity
-            where datname = 'settlement' and application_name = 'ironloop-settlement'
-            order by pid
-            """
-        )
-    finally:
-        await connection.close()
+        connection = await asyncpg.connect(stack.owner_dsn("settlement"))
+        try:
+            return await connection.fetch(
+                """
+                select pid, state <> 'idle' as is_busy from pg_stat_activity
+                where datname = 'settlement' and application_name = 'ironloop-settlement'
+                order by pid
+                """
+            )
+        finally:
+            connection.terminate()
+    except AWAY:
+        return []
 
 
-async def _is_logged(stack: Stack, text: str, *, seen_from: int) -> bool:
+async def _is_logged(
+    stack: Stack, text: str, *, seen_from: int, within_s: float = FIRES_WITHIN_S
+) -> bool:
     """Wait until PostgreSQL has written something; return whether it did in time."""
-    deadline_s = time.monotonic() + FIRES_WITHIN_S
+    deadline_s = time.monotonic() + within_s
     while time.monotonic() < deadline_s:
         with stack.postgres_log.open("rb") as log:
             log.seek(seen_from)
