@@ -260,18 +260,32 @@ class Lease:
 
 def _raise_lost(error: BaseException) -> None:
     """Raise DatabaseUnavailable where an error says that the database does not answer."""
-    # asyncpg has one class for a lost connection and for a wrong use of one, which is a defect.
-    is_closed = isinstance(error, asyncpg.InterfaceError) and "clos" in str(error)
-    if is_closed or isinstance(error, _LOST):
+    if _is_lost(error):
         raise DatabaseUnavailable(error) from error
 
 
+def _is_lost(error: BaseException | None) -> bool:
+    """Whether an error says that the connection is gone.
+
+    asyncpg has one class for the use of a connection that was lost and for a wrong use of one,
+    which is a defect; the former says that it is closed, or comes after what it was lost by.
+    """
+    if isinstance(error, asyncpg.InterfaceError):
+        return "clos" in str(error) or _is_lost(error.__context__)
+    return isinstance(error, _LOST)
+
+
 async def _roll_back(connection: Connection) -> None:
-    """End a transaction that failed; a connection that cannot is closed, which ends it too."""
+    """End a transaction that failed; a connection that cannot is closed, which ends it too.
+
+    Why it cannot is no news: what the transaction failed of is told.
+    """
     if connection.is_closed() or not connection.is_in_transaction():
         return
     try:
         await connection.execute("rollback")
+    except Exception:
+        connection.terminate()
     except BaseException:
         connection.terminate()
         raise

@@ -109,3 +109,22 @@ async def test_a_transaction_may_go_back_to_its_opening(probe: Probe) -> None:
     await probe.database.run(work, opening=MAY_GO_BACK)
     assert await probe.ask("select array_agg(key) from counter") == ["kept"]
     assert await probe.ask("select array_agg(key) from outbox") == ["kept"]
+
+
+async def test_what_a_transaction_failed_of_is_told_where_it_cannot_be_rolled_back(
+    probe: Probe,
+) -> None:
+    begun: list[asyncio.Task[str]] = []
+
+    async def leaves_a_statement_under_way(tx: Transaction) -> None:
+        await probe.bump(tx, "one")
+        begun.append(asyncio.create_task(tx.connection.execute("select pg_sleep(60)")))
+        await asyncio.sleep(0)
+        raise LookupError("a defect")
+
+    with pytest.raises(LookupError):
+        await probe.database.run(leaves_a_statement_under_way)
+    await asyncio.gather(*begun, return_exceptions=True)
+    assert await probe.ask("select count(*) from counter") == 0
+    await probe.database.run(lambda tx: probe.bump(tx, "one"))
+    assert await probe.ask("select effects from counter") == 1
