@@ -16,6 +16,7 @@ from services.maintenance import (
     completion_handlers,
     machine_clients,
     shop_clients,
+    work_course_handlers,
     work_order_handlers,
     work_order_store,
 )
@@ -96,7 +97,7 @@ class WorkOrderRpc(work_orders_pb2_grpc.WorkOrderServiceServicer):
         works_for = await shop_clients.technicians_party(self._runtime, request.technician)
         return await self._run(
             request,
-            lambda tx: work_order_handlers.assign(
+            lambda tx: work_course_handlers.assign(
                 tx,
                 order_id,
                 etag=request.etag,
@@ -109,7 +110,7 @@ class WorkOrderRpc(work_orders_pb2_grpc.WorkOrderServiceServicer):
         """Begin the work."""
         order_id = parse_name(request.name, "workOrders")
         return await self._saga(
-            request, lambda tx: work_order_handlers.begin_start(tx, order_id, etag=request.etag)
+            request, lambda tx: work_course_handlers.begin_start(tx, order_id, etag=request.etag)
         )
 
     async def HoldWorkOrder(self, request: pb.HoldWorkOrderRequest, context: Any) -> pb.WorkOrder:
@@ -118,7 +119,7 @@ class WorkOrderRpc(work_orders_pb2_grpc.WorkOrderServiceServicer):
         reason = HoldReason(wire.enum_name(pb.HoldReason, request.reason, prefix="HOLD_REASON_"))
         return await self._run(
             request,
-            lambda tx: work_order_handlers.hold(
+            lambda tx: work_course_handlers.hold(
                 tx, order_id, etag=request.etag, reason=reason, note=request.note
             ),
         )
@@ -129,7 +130,7 @@ class WorkOrderRpc(work_orders_pb2_grpc.WorkOrderServiceServicer):
         """Go on with the work."""
         order_id = parse_name(request.name, "workOrders")
         return await self._run(
-            request, lambda tx: work_order_handlers.resume(tx, order_id, etag=request.etag)
+            request, lambda tx: work_course_handlers.resume(tx, order_id, etag=request.etag)
         )
 
     async def CompleteWorkOrder(
@@ -158,7 +159,7 @@ class WorkOrderRpc(work_orders_pb2_grpc.WorkOrderServiceServicer):
         approved_fen = wire.fen(request.approved_cost, field="approved_cost")
         return await self._run(
             request,
-            lambda tx: work_order_handlers.approve_cost(
+            lambda tx: work_course_handlers.approve_cost(
                 tx, order_id, etag=request.etag, approved_cost_fen=approved_fen
             ),
         )

@@ -6,7 +6,7 @@ from uuid import UUID
 from ironloop.settlement.v1.settlement_pb2 import Transfer as Sent
 
 from services.kit.database import Database
-from services.settlement import posting_store, store
+from services.settlement import hold_store, store
 from services.settlement.account import MAIN_LEDGER, ledger_of
 from services.settlement.lane import Lanes
 from services.settlement.ledger_state import Chain, chains
@@ -51,7 +51,7 @@ class Engine:
             pending_ids: list[UUID] = [row.pending_id for row in rows if row.pending_id]
             if pending_ids:
                 async with self._database.read() as connection:
-                    ledger = await posting_store.find_ledger_of_hold(connection, pending_ids)
+                    ledger = await hold_store.find_ledger_of_hold(connection, pending_ids)
         return ledger or MAIN_LEDGER
 
     async def _post(

@@ -13,6 +13,7 @@ from services.kit.database import Database
 from services.kit.ids import fact_id, name
 from services.kit.timers import Timer
 from services.kit.transaction import Transaction
+from services.settlement import commit_store, hold_store
 from services.settlement import posting_store as store
 from services.settlement.account import Ledger, ledger_of
 from services.settlement.events import event_id, events_of, payload_digest, told
@@ -100,7 +101,7 @@ async def post_at_once(
         return None
     (event,) = events_of(sight.ledger, made.created, told(made, rows, sent))
     await tx.emit(event, event_id=event_id(event, at))
-    is_written = await store.insert_at_once(
+    is_written = await commit_store.insert_at_once(
         tx.connection,
         sight.ledger,
         made.created,
@@ -137,13 +138,15 @@ async def expire_holds(tx: Transaction, timer: Timer) -> None:
     await store.lock_ledger(tx.connection, ledger_id)
     ledger = await store.find_ledger(tx.connection, ledger_id)
     at = _event_time(tx, ledger)
-    expired = await store.list_expired_holds(tx.connection, ledger_id, at=at, limit=EXPIRED_MAX)
+    expired = await hold_store.list_expired_holds(
+        tx.connection, ledger_id, at=at, limit=EXPIRED_MAX
+    )
     if expired:
         state = await _load_expired(tx, ledger, expired)
         rows = [expiry_of(hold, state.posted[hold.pending_id].transfer) for hold in expired]
         made = plan_expiry(state, rows, at=at)
         await _write(tx, ledger, made, at, lambda: told(made, rows, None))
-    following_at = await store.next_expiry(tx.connection, ledger_id)
+    following_at = await hold_store.next_expiry(tx.connection, ledger_id)
     if following_at is not None:
         await _set_expiry_timer(tx, ledger, max(following_at, timer.due_at + TICK))
 
@@ -202,7 +205,7 @@ async def _load(
         for row in rows
         if row.code == REVERSAL and (original := reversed_id(row)) is not None
     ]
-    holds = await store.find_holds(connection, pending_ids) if pending_ids else {}
+    holds = await hold_store.find_holds(connection, pending_ids) if pending_ids else {}
     numbers = {row.debit_account for row in rows}
     numbers.update(row.credit_account for row in rows)
     for hold in holds.values():
@@ -245,7 +248,7 @@ async def _write(
         await store.insert_refusals(connection, made.refused, ledger=ledger.id, at=at)
     if not made.created:
         return
-    digest, events = await store.insert_transfers(
+    digest, events = await commit_store.insert_transfers(
         connection,
         made.created,
         ledger=ledger.id,
@@ -253,15 +256,15 @@ async def _write(
         meanwhile=lambda: events_of(ledger, made.created, tell()),
     )
     if made.opened:
-        await store.insert_holds(connection, made.opened)
+        await hold_store.insert_holds(connection, made.opened)
     if made.resolved:
-        await store.resolve_holds(connection, made.resolved)
+        await hold_store.resolve_holds(connection, made.resolved)
     if made.reversals:
         await store.insert_reversals(connection, made.reversals)
     for event in events:
         await tx.emit(event, event_id=event_id(event, at))
     digests = [payload_digest(row.payload) for row in tx.events[-len(events) :]]
-    for statement, arguments in store.advanced(
+    for statement, arguments in commit_store.advanced(
         ledger,
         transfer_count=len(made.created),
         event_count=len(events),

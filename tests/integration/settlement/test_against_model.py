@@ -13,7 +13,7 @@ from services.kit.ids import fact_id, new_id
 from services.kit.principals import enter, service_principal
 from services.kit.timers import Timer
 from services.kit.transaction import Transaction
-from services.settlement import posting, store
+from services.settlement import hold_store, posting, store
 from services.settlement import posting_store as kept
 from services.settlement.account import NUMBERS_PER_LEDGER, Account, ledger_of
 from services.settlement.ledger_state import HoldState, State, chains
@@ -209,7 +209,7 @@ async def assert_holds(ledger: LedgerDatabase, state: State) -> None:
         assert {row["id"]: Account(*row) for row in rows} == dict(state.accounts)
         assert await kept.find_transfers(connection, list(state.posted)) == dict(state.posted)
         assert await kept.find_refusals(connection, list(state.refused)) == dict(state.refused)
-        assert await kept.find_holds(connection, list(state.holds)) == dict(state.holds)
+        assert await hold_store.find_holds(connection, list(state.holds)) == dict(state.holds)
         assert await kept.find_reversals(connection, list(state.reversals)) == dict(state.reversals)
         counts = await connection.fetchrow(
             """

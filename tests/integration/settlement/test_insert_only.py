@@ -12,9 +12,9 @@ from services.kit.principals import enter, service_principal
 from services.kit.transaction import Transaction
 from services.settlement import handlers, posting
 from services.settlement.account import AccountKey, AccountKind
+from services.settlement.commit_store import LedgerBroken
 from services.settlement.ledger_state import chains
 from services.settlement.plan import Plan, plan
-from services.settlement.posting_store import LedgerBroken
 from services.settlement.transfer import ResultCode, Transfer, TransferKind
 from tests.integration.settlement.conftest import LedgerDatabase
 
