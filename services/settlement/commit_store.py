@@ -62,15 +62,19 @@ async def insert_at_once(
     *,
     at: datetime,
     event_digest: bytes,
+    server_start: datetime,
 ) -> bool:
     """Write a commit of plain transfers in one statement, which is a transaction of its own.
 
     Args:
-        ledger: As it was seen; nothing is written, and False returned, where it is so no longer.
+        ledger: As it was seen; nothing is written, and False returned, where it is so no longer,
+            or where one of the ids was refused before.
         created: Transfers that are neither pending nor resolve anything.
         event: Tells all of them.
+        server_start: Of the server on which the ledger was seen.
 
     Raises:
+        asyncpg.UniqueViolationError: One of the ids is a transfer already.
         LedgerBroken: The accounts would not come to stand as planned.
     """
     digests, _ = copy_form(created, ledger=ledger.id, at=at)
@@ -92,6 +96,7 @@ async def insert_at_once(
             event.payload,
             *_columns(created),
             digests,
+            server_start,
         )
     except asyncpg.IntegrityConstraintViolationError as error:
         raise _broken(error) from error
@@ -124,6 +129,9 @@ _INSERT_AT_ONCE = f"""
             transfer_count = transfer_count + cardinality($14::uuid[]),
             last_event_at = $6::timestamptz
         where id = $1 and commit_count = $2::bigint and revision = $3
+            and pg_postmaster_start_time() = $28::timestamptz
+            and not exists (
+                select from rejection where id = any((select $14::uuid[])::uuid[]))
         returning id
     ), kept as (
         insert into ledger_commit (ledger, sequence, first_number, transfer_count, first_event,

@@ -10,6 +10,7 @@ from services.settlement import hold_store, store
 from services.settlement.account import MAIN_LEDGER, ledger_of
 from services.settlement.lane import Lanes
 from services.settlement.ledger_state import Chain, chains
+from services.settlement.memory import Memory
 from services.settlement.posting import ledger_of_rows, post_alone
 from services.settlement.transfer import Outcome, Transfer
 
@@ -19,6 +20,7 @@ class Engine:
 
     def __init__(self, database: Database, *, queued_max: int) -> None:
         self._database = database
+        self._memory = Memory()
         self._ledgers = frozenset({MAIN_LEDGER})
         self.lanes = Lanes(self._post, queued_max=queued_max)
 
@@ -57,4 +59,6 @@ class Engine:
     async def _post(
         self, ledger: int, batch: Sequence[Chain], sent: Sequence[Sent] | None
     ) -> Sequence[Outcome]:
-        return await post_alone(self._database, ledger, batch, ledgers=self._ledgers, sent=sent)
+        return await post_alone(
+            self._database, ledger, batch, ledgers=self._ledgers, memory=self._memory, sent=sent
+        )

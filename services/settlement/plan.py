@@ -53,6 +53,7 @@ class Plan:
         opened: New holds, some of them resolved in the same batch.
         resolved: Holds that stood before and are resolved now.
         reversals: (reversed, reversing) transfers.
+        sums: What is pending and posted, as in `Account`, on each account that new transfers move.
     """
 
     outcomes: Sequence[Outcome]
@@ -61,6 +62,7 @@ class Plan:
     opened: Sequence[Hold]
     resolved: Sequence[Hold]
     reversals: Sequence[tuple[UUID, UUID]]
+    sums: Mapping[int, Sequence[int]]
 
 
 def plan(state: State, batch: Sequence[Chain], *, at: datetime, window: IdWindow) -> Plan:
@@ -212,11 +214,15 @@ def _number(
         )
         created[identifier] = posted
         outcomes.append(_new(Outcome, (identifier, _CREATED, posted)))
-    return _plan(state, after, outcomes, created)
+    return _plan(state, after, outcomes, created, sums)
 
 
 def _plan(
-    state: State, after: State, outcomes: Sequence[Outcome], created: Mapping[UUID, Posted]
+    state: State,
+    after: State,
+    outcomes: Sequence[Outcome],
+    created: Mapping[UUID, Posted],
+    sums: Mapping[int, Sequence[int]],
 ) -> Plan:
     holds = {
         key: open_hold(posted, ledger=state.ledger)
@@ -224,7 +230,7 @@ def _plan(
         if posted.transfer.kind == _PENDING
     }
     if after is state:
-        return Plan(outcomes, list(created.values()), [], list(holds.values()), [], [])
+        return Plan(outcomes, list(created.values()), [], list(holds.values()), [], [], sums)
     holds |= {key: hold for key, hold in after.holds.items() if hold is not state.holds.get(key)}
     return Plan(
         outcomes,
@@ -233,4 +239,5 @@ def _plan(
         [hold for key, hold in holds.items() if key not in state.holds],
         [hold for key, hold in holds.items() if key in state.holds],
         [(of, by) for of, by in after.reversals.items() if of not in state.reversals],
+        sums,
     )

@@ -43,12 +43,14 @@ class Sight(NamedTuple):
 
     Attributes:
         oldest_ms: The lowest time of ids that is accepted, in milliseconds since 1970.
+        server_start: Since when the server that was looked at is up; no two have it in common.
         posted: Which of the ids looked for are transfers.
         refused: Which of them are stored refusals.
     """
 
     ledger: Ledger
     oldest_ms: int
+    server_start: datetime
     accounts: dict[int, Account]
     posted: Sequence[UUID]
     refused: Sequence[UUID]
@@ -68,6 +70,7 @@ async def look(
         select l.id, l.book, l.currency_code, l.event_sequence, l.commit_count, l.transfer_count,
             l.last_event_at, l.create_time, l.revision,
             (select min(lower_ms) from transfer_partition where state = 'ATTACHED') as oldest_ms,
+            pg_postmaster_start_time() as server_start,
             array(select id from transfer
                   where id = any((select $3::uuid[])::uuid[])
                     and id between (select $4::uuid) and (select $5::uuid)) as posted,
@@ -87,8 +90,8 @@ async def look(
         max(ids),
     )
     assert row is not None, f"there is no ledger {ledger}"
-    *of_ledger, oldest_ms, posted, refused = row[:12]
-    columns = row[12:]
+    *of_ledger, oldest_ms, server_start, posted, refused = row[:13]
+    columns = row[13:]
     found = (
         {}
         if columns[0] is None
@@ -97,7 +100,7 @@ async def look(
             for place, account in enumerate(map(Account._make, zip(*columns, strict=True)))
         }
     )
-    return Sight(Ledger(*of_ledger), oldest_ms or 0, found, posted, refused)
+    return Sight(Ledger(*of_ledger), oldest_ms or 0, server_start, found, posted, refused)
 
 
 async def find_accounts(connection: Connection, numbers: Iterable[int]) -> dict[int, Account]:

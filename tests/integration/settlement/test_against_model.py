@@ -17,6 +17,7 @@ from services.settlement import hold_store, posting, store
 from services.settlement import posting_store as kept
 from services.settlement.account import NUMBERS_PER_LEDGER, Account, ledger_of
 from services.settlement.ledger_state import HoldState, State, chains
+from services.settlement.memory import Memory
 from services.settlement.model import apply, expire
 from services.settlement.transfer import Outcome, Transfer
 from tests.integration.settlement.conftest import LedgerDatabase
@@ -139,6 +140,7 @@ async def test_the_database_comes_to_what_the_model_says(
     state = universe.state()
     ledgers = state.ledgers
     last: list[Transfer] = []
+    memory = Memory()
     for second, (step, drawn) in enumerate(story):
         at = ledger.clock.at = NOW + timedelta(seconds=second)
         if step == "expire":
@@ -167,7 +169,7 @@ async def test_the_database_comes_to_what_the_model_says(
         state, expected = apply(state, chains(batch), at=at, window=WINDOW)
         if step == "post alone":
             outcomes = await posting.post_alone(
-                ledger.database, number, chains(batch), ledgers=ledgers
+                ledger.database, number, chains(batch), ledgers=ledgers, memory=memory
             )
         else:
             outcomes = await ledger.database.run(work)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from services.kit.principals import enter, service_principal
 from services.settlement import handlers, posting, posting_store
 from services.settlement.account import AccountKey, AccountKind
 from services.settlement.ledger_state import chains
+from services.settlement.memory import Memory
 from services.settlement.transfer import SUCCESSES, Outcome, ResultCode, Transfer
 from tests.integration.settlement.conftest import LedgerDatabase, row
 
@@ -111,10 +113,7 @@ async def test_what_comes_between_a_look_and_its_write_is_seen(
     ledger: LedgerDatabase, monkeypatch: pytest.MonkeyPatch, between: str
 ) -> None:
     enter(service_principal("settlement"), "test")
-    keys = [AccountKey(1, AccountKind.BANK, None, str(new_id()))]
-    keys += [AccountKey(1, AccountKind.WALLET, new_id(), "") for _ in range(2)]
-    records = await ledger.database.run(lambda tx: handlers.create_accounts(tx, keys))
-    bank, payer, payee = [record.account.id for record in records]
+    bank, payer, payee = await open_accounts(ledger)
     await post(ledger, [row(bank, payer, 100)])
     wanted = row(payer, payee, 60)
     look = posting_store.look
@@ -123,10 +122,7 @@ async def test_what_comes_between_a_look_and_its_write_is_seen(
         sight = await look(*arguments, **named)
         monkeypatch.setattr(posting_store, "look", look)
         if between == "freeze":
-            operator = service_principal("settlement")
-            await ledger.database.run(
-                lambda tx: handlers.change_state(tx, payer, "freeze", etag="", viewer=operator)
-            )
+            await freeze(ledger, payer)
         elif between == "post":
             assert (await post(ledger, [row(payer, payee, 50)]))[0].code is ResultCode.CREATED
         else:
@@ -146,6 +142,73 @@ async def test_what_comes_between_a_look_and_its_write_is_seen(
     )
 
 
+@pytest.mark.parametrize("between", ["nothing", "freeze", "post", "refuse", "known", "new server"])
+async def test_what_comes_between_two_commits_of_a_process_is_seen(
+    ledger: LedgerDatabase, monkeypatch: pytest.MonkeyPatch, between: str
+) -> None:
+    enter(service_principal("settlement"), "test")
+    bank, payer, payee = await open_accounts(ledger)
+    memory = Memory()
+    await post(ledger, [row(bank, payer, 100), row(payer, payee, 1)], memory=memory)
+    wanted = row(payer, payee, 60)
+    if between == "nothing":
+        monkeypatch.setattr(posting_store, "look", None)  # there is no need for one
+    elif between == "freeze":
+        await freeze(ledger, payer)
+    elif between == "post":
+        assert (await post(ledger, [row(payer, payee, 50)]))[0].code is ResultCode.CREATED
+    elif between == "refuse":
+        refused = wanted._replace(amount_fen=1_000)
+        assert (await post(ledger, [refused]))[0].code is ResultCode.EXCEEDS_CREDITS
+        await post(ledger, [row(bank, payee, 1)], memory=memory)  # which sees the ledger anew
+        await post(ledger, [row(payer, payee, 1)], memory=memory)
+    elif between == "known":
+        await post(ledger, [wanted], memory=memory)
+    else:
+        async with ledger.database.read() as connection:
+            sight = await posting_store.look(
+                connection, 1, accounts=[payer, payee], ids=[wanted.id]
+            )
+        rich = sight.accounts[payer]._replace(credits_posted=10_000)
+        memory.saw(
+            sight._replace(
+                server_start=sight.server_start - timedelta(days=1),
+                accounts=sight.accounts | {payer: rich},
+            )
+        )
+    (outcome,) = await post(ledger, [wanted], memory=memory)
+    assert (
+        outcome.code
+        is {
+            "nothing": ResultCode.CREATED,
+            "freeze": ResultCode.DEBIT_ACCOUNT_FROZEN,
+            "post": ResultCode.EXCEEDS_CREDITS,
+            "refuse": ResultCode.EXISTS_WITH_DIFFERENT_AMOUNT,
+            "known": ResultCode.EXISTS,
+            "new server": ResultCode.CREATED,
+        }[between]
+    )
+    if outcome.code is ResultCode.CREATED:
+        assert outcome.posted is not None
+        assert outcome.posted.debit.balance_fen == 39
+
+
+async def open_accounts(ledger: LedgerDatabase) -> list[int]:
+    """Open an account of a bank and two wallets."""
+    keys = [AccountKey(1, AccountKind.BANK, None, str(new_id()))]
+    keys += [AccountKey(1, AccountKind.WALLET, new_id(), "") for _ in range(2)]
+    records = await ledger.database.run(lambda tx: handlers.create_accounts(tx, keys))
+    return [record.account.id for record in records]
+
+
+async def freeze(ledger: LedgerDatabase, number: int) -> None:
+    """Freeze an account."""
+    operator = service_principal("settlement")
+    await ledger.database.run(
+        lambda tx: handlers.change_state(tx, number, "freeze", etag="", viewer=operator)
+    )
+
+
 def assert_answered_once(sent: dict[str, set[ResultCode]], moved: list[Transfer]) -> None:
     """Assert that every id got one answer, where CREATED and then EXISTS are one success."""
     for codes in sent.values():
@@ -154,10 +217,18 @@ def assert_answered_once(sent: dict[str, set[ResultCode]], moved: list[Transfer]
 
 
 async def post(
-    ledger: LedgerDatabase, batch: list[Transfer], *, alone: bool = True
+    ledger: LedgerDatabase,
+    batch: list[Transfer],
+    *,
+    alone: bool = True,
+    memory: Memory | None = None,
 ) -> list[Outcome]:
     """Post a batch as the service does, alone or in the course of a transaction."""
     cut = chains(batch)
     if alone:
-        return list(await posting.post_alone(ledger.database, 1, cut, ledgers=LEDGERS))
+        return list(
+            await posting.post_alone(
+                ledger.database, 1, cut, ledgers=LEDGERS, memory=memory or Memory()
+            )
+        )
     return list(await ledger.database.run(lambda tx: posting.post(tx, 1, cut, ledgers=LEDGERS)))

@@ -9,6 +9,7 @@ from services.kit.principals import enter, service_principal
 from services.settlement import handlers, posting, store
 from services.settlement.account import AccountKey, AccountKind
 from services.settlement.ledger_state import chains
+from services.settlement.memory import Memory
 from tests.integration.settlement.conftest import LedgerDatabase, row
 from tests.unit.settlement.batches import NOW
 
@@ -26,6 +27,7 @@ async def test_a_statement_and_balances_cross_stretches_in_order(ledger: LedgerD
     keys = [AccountKey(opened.id, AccountKind.BANK, None, str(new_id())) for _ in range(3)]
     records = await ledger.database.run(lambda tx: handlers.create_accounts(tx, keys))
     one, other, idle = [record.account.id for record in records]
+    memory = Memory()
     for place in range(TRANSFERS):
         ledger.clock.at = NOW + timedelta(seconds=place)
         debit, credit = (one, other) if place % 2 else (other, one)
@@ -34,6 +36,7 @@ async def test_a_statement_and_balances_cross_stretches_in_order(ledger: LedgerD
             opened.id,
             chains([row(debit, credit, 10**place)]),
             ledgers=frozenset({opened.id}),
+            memory=memory,
         )
         assert outcomes[0].posted is not None
         assert outcomes[0].posted.number == first + place

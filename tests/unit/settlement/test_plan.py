@@ -33,6 +33,9 @@ def assert_same(before: State, after: State, outcomes: list[Outcome], made: Plan
         assert accounts[row.debit_account].standing == posted.debit
         assert accounts[row.credit_account].standing == posted.credit
     assert accounts == after.accounts
+    assert {key: tuple(accounts[key][2:]) for key in made.sums} == {
+        key: tuple(sums) for key, sums in made.sums.items()
+    }
     assert {posted.transfer.id: posted for posted in made.created} == {
         key: posted for key, posted in after.posted.items() if key not in before.posted
     }
