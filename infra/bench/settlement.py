@@ -24,6 +24,9 @@ SINGLE = f"{SERVICE}/PostTransfer"
 BATCH_SIZE = 1_000
 BATCHES_IN_FLIGHT = 4  # one is written while others are read and answered
 SINGLES_IN_FLIGHT = 64
+UNARY_TURNS = 2  # of unary calls in a round, each between two of empty ones
+WARM_SINGLES = 2_000
+WARM_BATCHES = 15  # reach every wallet
 SPREAD_MAX = 0.15
 NEAR_LIMIT_WALLETS = 200  # so few that each pays several times in a batch
 
@@ -35,7 +38,7 @@ class Size:
     Attributes:
         pgbench_s: Seconds that each TPC-B runs in a round.
         batches: Of 1,000 transfers, in each measurement of a round.
-        singles: Unary calls in each measurement of a round.
+        singles: Unary calls in each turn of a round.
         open_loop_s: Seconds at half of the maximum.
     """
 
@@ -164,8 +167,9 @@ class _Round:
     async def warm_up(self) -> None:
         """Let connections, plans and caches come to be."""
         pairs = uniform(self._lab.wallets)
-        await self._batches(batches(3, BATCH_SIZE, pairs))
-        await self._unary(singles(200, pairs))
+        await self._echo_s(WARM_SINGLES)
+        await self._batches(batches(WARM_BATCHES, BATCH_SIZE, pairs))
+        await self._unary(singles(WARM_SINGLES, pairs))
         for database in (SMALL, LARGE, SERVED):
             await self._direct(database, 3)
         await self._lab.drain()
@@ -179,8 +183,7 @@ class _Round:
         hot = from_one(lab.wallets[0], lab.wallets[1:])
         measured.hot = await self._batches(batches(size.batches, BATCH_SIZE, hot))
         measured.tpcb_hot = await tpcb_hot.per_second(size.pgbench_s)
-        measured.echo = await self._echo()
-        measured.unary = await self._unary(singles(size.singles, uniform(lab.wallets)))
+        measured.echo, measured.unary = await self._unary_between_echoes()
         measured.limited = await self._batches(self._half_near_limit())
         unlimited = uniform(lab.unlimited)
         measured.unlimited = await self._batches(batches(size.batches, BATCH_SIZE, unlimited))
@@ -204,12 +207,26 @@ class _Round:
         random.shuffle(mixed)
         return mixed
 
-    async def _echo(self) -> float:
-        requests = [b""] * self._size.singles
-        took_s, answers = await all_at_once(
-            self._empty, echo.PATH, requests, metadata=(), in_flight=SINGLES_IN_FLIGHT
+    async def _unary_between_echoes(self) -> tuple[float, float]:
+        """Return the echo's calls a second and the transfers a second of unary calls.
+
+        They take turns: from second to second an empty echo's own rate swings by a third, as its
+        two processes find the two cores, and one turn of a second each compares two accidents.
+        """
+        count = self._size.singles
+        echo_s, unary_s = await self._echo_s(count), 0.0
+        for _ in range(UNARY_TURNS):
+            unary_s += count / await self._unary(singles(count, uniform(self._lab.wallets)))
+            echo_s += await self._echo_s(count)
+        return count * (UNARY_TURNS + 1) / echo_s, count * UNARY_TURNS / unary_s
+
+    async def _echo_s(self, count: int) -> float:
+        """Return how many seconds so many empty calls take."""
+        await self._at_rest()
+        took_s, _ = await all_at_once(
+            self._empty, echo.PATH, [b""] * count, metadata=(), in_flight=SINGLES_IN_FLIGHT
         )
-        return len(answers) / took_s
+        return took_s
 
     async def _batches(self, requests: list[bytes]) -> float:
         """Return transfers a second, from the first request to the last answer."""
