@@ -11,7 +11,8 @@ from services.settlement.account import MAIN_LEDGER, ledger_of
 from services.settlement.lane import Lanes
 from services.settlement.ledger_state import Chain, chains
 from services.settlement.memory import Memory
-from services.settlement.posting import ledger_of_rows, post_alone
+from services.settlement.posting import ledger_of_rows
+from services.settlement.posting_alone import post_alone
 from services.settlement.transfer import Outcome, Transfer
 
 

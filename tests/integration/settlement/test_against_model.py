@@ -13,7 +13,7 @@ from services.kit.ids import fact_id, new_id
 from services.kit.principals import enter, service_principal
 from services.kit.timers import Timer
 from services.kit.transaction import Transaction
-from services.settlement import hold_store, posting, store
+from services.settlement import hold_store, posting, posting_alone, store
 from services.settlement import posting_store as kept
 from services.settlement.account import NUMBERS_PER_LEDGER, Account, ledger_of
 from services.settlement.ledger_state import HoldState, State, chains
@@ -168,7 +168,7 @@ async def test_the_database_comes_to_what_the_model_says(
         number = state.ledger
         state, expected = apply(state, chains(batch), at=at, window=WINDOW)
         if step == "post alone":
-            outcomes = await posting.post_alone(
+            outcomes = await posting_alone.post_alone(
                 ledger.database, number, chains(batch), ledgers=ledgers, memory=memory
             )
         else:

@@ -10,7 +10,7 @@ import pytest
 
 from services.kit.ids import new_id
 from services.kit.principals import enter, service_principal
-from services.settlement import handlers, posting, posting_store
+from services.settlement import handlers, posting, posting_alone, posting_store
 from services.settlement.account import AccountKey, AccountKind
 from services.settlement.ledger_state import chains
 from services.settlement.memory import Memory
@@ -227,7 +227,7 @@ async def post(
     cut = chains(batch)
     if alone:
         return list(
-            await posting.post_alone(
+            await posting_alone.post_alone(
                 ledger.database, 1, cut, ledgers=LEDGERS, memory=memory or Memory()
             )
         )

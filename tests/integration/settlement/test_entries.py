@@ -6,7 +6,7 @@ import asyncpg
 
 from services.kit.ids import new_id
 from services.kit.principals import enter, service_principal
-from services.settlement import handlers, posting, store
+from services.settlement import handlers, posting_alone, store
 from services.settlement.account import AccountKey, AccountKind
 from services.settlement.ledger_state import chains
 from services.settlement.memory import Memory
@@ -31,7 +31,7 @@ async def test_a_statement_and_balances_cross_stretches_in_order(ledger: LedgerD
     for place in range(TRANSFERS):
         ledger.clock.at = NOW + timedelta(seconds=place)
         debit, credit = (one, other) if place % 2 else (other, one)
-        outcomes = await posting.post_alone(
+        outcomes = await posting_alone.post_alone(
             ledger.database,
             opened.id,
             chains([row(debit, credit, 10**place)]),
