@@ -122,7 +122,9 @@ def _broken(error: asyncpg.IntegrityConstraintViolationError) -> Exception:
 
 
 # What differs from row to row comes as arrays, the rest is that of a plain posted transfer. The
-# ledger's row is written first; where it is not as it was seen, so is nothing else.
+# ledger's row is written first; where it is not as it was seen, so is nothing else. Refusals are
+# looked for id by id, by their key: joined or by `any`, a plan made while there were few of them
+# reads all of them for each commit until the table is analyzed.
 _INSERT_AT_ONCE = f"""
     with moved as (
         update ledger set commit_count = commit_count + 1, event_sequence = $5::bigint,
@@ -131,7 +133,8 @@ _INSERT_AT_ONCE = f"""
         where id = $1 and commit_count = $2::bigint and revision = $3
             and pg_postmaster_start_time() = $28::timestamptz
             and not exists (
-                select from rejection where id = any((select $14::uuid[])::uuid[]))
+                select from unnest((select $14::uuid[])) as sent (id) where exists (
+                    select from rejection where rejection.id = sent.id offset 0))
         returning id
     ), kept as (
         insert into ledger_commit (ledger, sequence, first_number, transfer_count, first_event,
