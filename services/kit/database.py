@@ -12,6 +12,7 @@ from services.kit import telemetry
 from services.kit.clock import Clock
 from services.kit.connection import Connection, set_up
 from services.kit.errors import Aborted, Unavailable
+from services.kit.prepared import Call, Session, text_of
 from services.kit.transaction import Transaction
 from services.kit.waiting import backoff_s
 
@@ -96,6 +97,7 @@ class Database:
         """Hold a pool open for the length of the block."""
         pool = await asyncpg.create_pool(
             dsn,
+            connection_class=Session,
             min_size=1,
             max_size=size_max,
             timeout=CONNECT_TIMEOUT_S,
@@ -119,12 +121,12 @@ class Database:
         """Call `hook` with each transaction that has committed; it must not block."""
         self._on_commit.append(hook)
 
-    async def run(self, work: Work[T], *, opening: str = "") -> T:
+    async def run(self, work: Work[T], *, opening: str | Call = "") -> T:
         """Run `work` in one transaction and commit; deadlocks and the like are tried again.
 
         Args:
-            opening: A statement without parameters, sent together with BEGIN; `work` finds what
-                the server said of it in `tx.opening`.
+            opening: A statement sent together with BEGIN, as text without parameters or as a call;
+                `work` finds what the server said of it in `tx.opening`.
 
         Raises:
             DatabaseUnavailable: The database does not answer; nothing was committed, or the
@@ -138,10 +140,12 @@ class Database:
                 await asyncio.sleep(backoff_s(attempt, base_s=CONTENTION_BACKOFF_S, max_s=0.2))
         raise Contention(CONTENTION_TRIES_MAX)
 
-    async def _run_once(self, work: Work[T], opening: str) -> T:
+    async def _run_once(self, work: Work[T], opening: str | Call) -> T:
         async with self.read() as connection:
             tx = Transaction(connection, self._clock.now(), self._service)
             try:
+                if isinstance(opening, Call):
+                    opening = await text_of(connection, opening)
                 # Begun by hand: asyncpg's own transactions can send nothing along with BEGIN.
                 tx.opening = await connection.execute(f"begin; {opening}")
                 result = await work(tx)

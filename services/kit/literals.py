@@ -4,28 +4,19 @@ Statements that travel together take no parameters. Everything else passes param
 """
 
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 from uuid import UUID
 
-_PARAMETER = re.compile(r"\$([0-9]+)")
-
-
-def inlined(statement: str, arguments: Sequence[Any]) -> str:
-    """Return a statement with each parameter replaced by its argument.
-
-    Raises:
-        TypeError: An argument is of a type that has no literal here.
-        ValueError: A text holds NUL, which PostgreSQL has no way to store.
-    """
-    literals = [literal(argument) for argument in arguments]
-    return _PARAMETER.sub(lambda found: literals[int(found[1]) - 1], statement)
-
 
 def literal(value: Any) -> str:  # noqa: PLR0911  (one return a type)
-    """Return a value as PostgreSQL reads it with standard_conforming_strings on, its default."""
+    """Return a value as PostgreSQL reads it with standard_conforming_strings on, its default.
+
+    Raises:
+        TypeError: It is of a type that has no literal here.
+        ValueError: A text holds NUL, which PostgreSQL has no way to store.
+    """
     match value:
         case None:
             return "null"

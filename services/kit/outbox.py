@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 
 from services.kit import telemetry
 from services.kit.contract import event_of
-from services.kit.literals import literal
+from services.kit.prepared import Call
 
 CONTENT_TYPE = "application/protobuf"
 PAYLOAD_BYTES_MAX = 900_000  # the broker takes 1 MiB a record, headers included
@@ -34,7 +34,7 @@ INSERT = f"""
         with ordinality as event ({COLUMNS}, place)
     order by place
 """
-_INSERT_ONE_BY_ONE = f"insert into outbox ({COLUMNS}) values "
+_INSERT_ONE = f"insert into outbox ({COLUMNS}) values ($1, $2, $3, $4, $5)"
 
 
 def row_of(event: Message, *, service: str, occurred_at: datetime, event_id: UUID) -> OutboxRow:
@@ -65,13 +65,9 @@ def row_of(event: Message, *, service: str, occurred_at: datetime, event_id: UUI
     return OutboxRow(event_id, declared.topic, key, headers, payload)
 
 
-def inlined_insert(rows: Sequence[OutboxRow]) -> str:
-    """Return what `INSERT` does with the rows in its text, in a form that is planned faster."""
-    values = [
-        f"({','.join(map(literal, (row.event_id, row.topic, row.key, row.headers, row.payload)))})"
-        for row in rows
-    ]
-    return _INSERT_ONE_BY_ONE + ",".join(values)
+def insert_of(row: OutboxRow) -> Call:
+    """Return what writes one row together with other statements."""
+    return Call(_INSERT_ONE, (row.event_id, row.topic, row.key, row.headers, row.payload))
 
 
 def arguments_of(rows: Sequence[OutboxRow]) -> list[list[object]]:

@@ -21,6 +21,7 @@ from google.rpc import status_pb2
 from services.kit.connection import Connection, Row
 from services.kit.database import Database
 from services.kit.errors import Aborted, DomainError, InvalidArgument, StoredRefusal
+from services.kit.prepared import Call
 from services.kit.principals import method, principal
 from services.kit.sagas import Saga
 from services.kit.transaction import RequestRecord, Transaction
@@ -30,6 +31,10 @@ SAGA_WAIT_S = 20.0  # a call waits this long for its saga, then answers REQUEST_
 
 # What the server says of `RequestKey.opening` where no call had this id before.
 _IS_NEW = "SELECT 1"
+_OPENING = """
+    select 1 where not exists (select from request_record where request_id = $1)
+        and pg_try_advisory_xact_lock($2)
+"""
 
 Answer = TypeVar("Answer", bound=Message)
 
@@ -68,17 +73,12 @@ class RequestKey:
         return int.from_bytes(hashlib.sha256(text).digest()[:8], signed=True)
 
     @property
-    def opening(self) -> str:
-        """The statement that opens a new request's transaction: it gives a row and the lock.
+    def opening(self) -> Call:
+        """What opens a new request's transaction: it gives a row and the lock.
 
-        It gives none where the id may have been used before or is in use. All that it holds is a
-        number and a UUID, so that it can travel with BEGIN, which takes no parameters.
+        It gives none where the id may have been used before or is in use.
         """
-        return (
-            "select 1 where not exists "
-            f"(select from request_record where request_id = '{self.request_id}') "
-            f"and pg_try_advisory_xact_lock({self.lock})"
-        )
+        return Call(_OPENING, (self.request_id, self.lock))
 
 
 class Commands:

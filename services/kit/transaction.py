@@ -1,6 +1,6 @@
 """One unit of work: rows, events, timers and sagas that become true together."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -13,8 +13,8 @@ from services.kit import outbox, sagas, timers
 from services.kit.clock import business_date
 from services.kit.connection import Connection
 from services.kit.ids import new_id
-from services.kit.literals import inlined
 from services.kit.outbox import OutboxRow
+from services.kit.prepared import Call, text_of
 from services.kit.principals import principal
 from services.kit.sagas import Saga
 
@@ -36,8 +36,8 @@ INSERT_RECORD = """
         (principal, method, request_id, request_sha256, saga_id, response)
     values ($1, $2, $3, $4, $5, $6)
 """
-# What is written at the end travels with COMMIT up to this size; beyond it, its text would take
-# the server longer to read than the round trip that it saves.
+# Events travel with COMMIT up to this size; beyond it, their text would take the server longer to
+# read than the round trip that it saves.
 LITERALS_BYTES_MAX = 16_384
 
 
@@ -70,7 +70,7 @@ class Transaction:
         started: Sagas to drive once it has committed.
         events: What it emitted; written just before the commit, in this order.
         record: The answer that it keeps under its request's id, written with the events.
-        last: Statements with their arguments that go out just before the commit, with the events.
+        last: What goes out just before the commit, with the events.
         timer_is_due: Whether it set a timer that is due already, for which the runner is woken.
         event_time: When the event that is being applied came about, aware; None outside consumers.
         opening: What the server said of the statement sent with BEGIN, "SELECT 1" for example.
@@ -82,7 +82,7 @@ class Transaction:
     started: list[Saga] = field(default_factory=list)
     events: list[OutboxRow] = field(default_factory=list)
     record: RequestRecord | None = None
-    last: list[tuple[str, Sequence[object]]] = field(default_factory=list)
+    last: list[Call] = field(default_factory=list)
     timer_is_due: bool = False
     event_time: datetime | None = None
     opening: str = ""
@@ -106,8 +106,11 @@ class Transaction:
         )
 
     def write_last(self, statement: str, *arguments: object) -> None:
-        """Run a statement just before the commit, sent together with it; `literals` writes it."""
-        self.last.append((statement, arguments))
+        """Run a statement just before the commit, sent together with it.
+
+        It is prepared once a connection, so it is one of few: what varies is in its arguments.
+        """
+        self.last.append(Call(statement, arguments))
 
     async def go_back(self) -> None:
         """Undo all that was done since the transaction was opened, its locks too.
@@ -144,14 +147,15 @@ class Transaction:
             StatementPassedOver: A statement had failed, and the server undid everything.
             asyncpg.PostgresError: The server refused what is written or the commit.
         """
-        closing = [inlined(statement, arguments) for statement, arguments in self.last]
+        closing = [*self.last]
         if sum(len(event.payload) for event in self.events) > LITERALS_BYTES_MAX:
             await self.connection.execute(outbox.INSERT, *outbox.arguments_of(self.events))
-        elif self.events:
-            closing.append(outbox.inlined_insert(self.events))
+        else:
+            closing += [outbox.insert_of(event) for event in self.events]
         if self.record is not None:
-            closing.append(inlined(INSERT_RECORD, _arguments_of(self.record)))
-        if await self.connection.execute(";".join([*closing, "commit"])) != "COMMIT":
+            closing.append(Call(INSERT_RECORD, _arguments_of(self.record)))
+        texts = [await text_of(self.connection, call) for call in closing]
+        if await self.connection.execute(";".join([*texts, "commit"])) != "COMMIT":
             raise StatementPassedOver
 
     async def set_timer(

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ironloop.parties.v1 import parties_events_pb2
 
-from services.kit.literals import inlined, literal
+from services.kit.literals import literal
+from services.kit.prepared import Call, text_of
 from services.kit.transaction import LITERALS_BYTES_MAX, StatementPassedOver, Transaction
 from tests.integration.kit.probe import Probe
 
@@ -40,7 +41,7 @@ async def _assert_same(
     """
     arguments = (text, content, headers, identifier, [text, "$1"], None)
     async with probe.database.read() as connection:
-        row = await connection.fetchrow(inlined(statement, arguments))
+        row = await connection.fetchrow(await text_of(connection, Call(statement, arguments)))
     assert row is not None
     assert tuple(row.values()) == arguments
 
@@ -49,11 +50,34 @@ async def _assert_same(
 async def test_numbers_instants_and_dates_are_read_as_they_are(probe: Probe, number: int) -> None:
     at, on = datetime(2026, 2, 28, 23, 59, 59, 123456, tzinfo=UTC), date(2024, 2, 29)
     statement = "select 1 -$1::bigint as n, $2::timestamptz as at, $3::date as on_day"
-    text = inlined(statement, [number, at, on])
+    call = Call(statement, [number, at, on])
     async with probe.database.read() as connection:
-        row = await connection.fetchrow(text)
+        row = await connection.fetchrow(await text_of(connection, call))
     assert row is not None
     assert tuple(row.values()) == (1 - number, at, on)
+
+
+async def test_a_statement_is_prepared_once_a_connection_and_outlives_a_rollback(
+    probe: Probe,
+) -> None:
+    call = Call("select $1::int + 1 as one_more", [41])
+    async with probe.database.read() as connection:
+        await connection.execute("begin")
+        text = await text_of(connection, call)
+        await connection.execute("rollback")
+        assert await text_of(connection, call) == text
+        assert await connection.fetchval(text) == 42
+
+
+async def test_a_statement_that_could_not_be_prepared_is_tried_under_another_name(
+    probe: Probe,
+) -> None:
+    call = Call("select a from made_later where a = $1", [7])
+    async with probe.database.read() as connection:
+        with pytest.raises(asyncpg.UndefinedTableError):
+            await text_of(connection, call)
+        await connection.execute("create temporary table made_later as select 7 as a")
+        assert await connection.fetchval(await text_of(connection, call)) == 7
 
 
 def test_what_has_no_literal_is_refused() -> None:
