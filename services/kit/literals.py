@@ -32,6 +32,8 @@ def literal(value: Any) -> str:  # noqa: PLR0911  (one return a type)
             return f"'{value}'"
         case Mapping():
             return _quoted(json.dumps(value))
+        case []:
+            return "'{}'"  # array[] would need a type
         case list():
             return f"array[{','.join(literal(item) for item in value)}]"
     raise TypeError(f"no literal for a {type(value).__name__}")

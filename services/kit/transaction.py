@@ -4,14 +4,17 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 from google.protobuf.message import Message
 
 from services.kit import outbox, sagas, timers
 from services.kit.clock import business_date
 from services.kit.connection import Connection
+from services.kit.errors import DomainError
 from services.kit.ids import new_id
 from services.kit.outbox import OutboxRow
 from services.kit.prepared import Call, text_of
@@ -71,6 +74,7 @@ class Transaction:
         events: What it emitted; written just before the commit, in this order.
         record: The answer that it keeps under its request's id, written with the events.
         last: What goes out just before the commit, with the events.
+        refusals: What to raise where that breaks a unique constraint, by the constraint's name.
         timer_is_due: Whether it set a timer that is due already, for which the runner is woken.
         event_time: When the event that is being applied came about, aware; None outside consumers.
         opening: What the server said of the statement sent with BEGIN, "SELECT 1" for example.
@@ -83,6 +87,7 @@ class Transaction:
     events: list[OutboxRow] = field(default_factory=list)
     record: RequestRecord | None = None
     last: list[Call] = field(default_factory=list)
+    refusals: dict[str, DomainError] = field(default_factory=dict)
     timer_is_due: bool = False
     event_time: datetime | None = None
     opening: str = ""
@@ -105,12 +110,21 @@ class Transaction:
             )
         )
 
-    def write_last(self, statement: str, *arguments: object) -> None:
+    def write_last(
+        self,
+        statement: str,
+        *arguments: object,
+        refusals: Mapping[str, DomainError] = MappingProxyType({}),
+    ) -> None:
         """Run a statement just before the commit, sent together with it.
 
         It is prepared once a connection, so it is one of few: what varies is in its arguments.
+
+        Args:
+            refusals: What to raise where it breaks a unique constraint, by the constraint's name.
         """
         self.last.append(Call(statement, arguments))
+        self.refusals.update(refusals)
 
     async def go_back(self) -> None:
         """Undo all that was done since the transaction was opened, its locks too.
@@ -145,6 +159,7 @@ class Transaction:
 
         Raises:
             StatementPassedOver: A statement had failed, and the server undid everything.
+            DomainError: A refusal that was given for the constraint that is broken.
             asyncpg.PostgresError: The server refused what is written or the commit.
         """
         closing = [*self.last]
@@ -155,7 +170,14 @@ class Transaction:
         if self.record is not None:
             closing.append(Call(INSERT_RECORD, _arguments_of(self.record)))
         texts = [await text_of(self.connection, call) for call in closing]
-        if await self.connection.execute(";".join([*texts, "commit"])) != "COMMIT":
+        try:
+            said = await self.connection.execute(";".join([*texts, "commit"]))
+        except asyncpg.UniqueViolationError as error:
+            refusal = self.refusals.get(error.constraint_name or "")
+            if refusal is None:
+                raise
+            raise refusal from error
+        if said != "COMMIT":
             raise StatementPassedOver
 
     async def set_timer(

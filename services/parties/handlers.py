@@ -45,6 +45,15 @@ async def create_party(
         check_uscc(uscc)
     if lei:
         check_lei(lei)
+    party = await _register(tx, legal_name=legal_name, uscc=uscc, lei=lei, roles=roles)
+    store.insert_party_last(tx, party, refusal=PartyExists(uscc or lei))
+    return party
+
+
+async def _register(
+    tx: Transaction, *, legal_name: str, uscc: str, lei: str, roles: list[str]
+) -> Party:
+    """Return a new party and tell of it; it is still to be written."""
     party = Party(
         id=new_id(),
         version=1,
@@ -56,8 +65,6 @@ async def create_party(
         create_time=tx.now,
         update_time=tx.now,
     )
-    if not await store.insert_party(tx.connection, party):
-        raise PartyExists(uscc or lei)
     await tx.emit(
         parties_events_pb2.PartyRegistered(
             party=party.name,
@@ -249,9 +256,10 @@ async def ensure_operator(database: Database, *, login: str, password: str) -> N
     roles = ["ADMIN", "AUDITOR", "CLEARING_OPERATOR", "MODEL_VALIDATOR", "OPERATOR"]
 
     async def make(tx: Transaction) -> None:
-        platform = await create_party(
+        platform = await _register(
             tx, legal_name="Ironloop platform (local)", uscc=PLATFORM_USCC, lei="", roles=roles
         )
+        await store.insert_party(tx.connection, platform)
         await create_user(
             tx, party_id=platform.id, login=login, password_hash=password_hash, roles=roles
         )

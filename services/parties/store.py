@@ -5,17 +5,33 @@ from typing import Any
 from uuid import UUID
 
 from services.kit.connection import Connection, Row
+from services.kit.errors import DomainError
 from services.kit.principals import Principal
+from services.kit.transaction import Transaction
 from services.parties.model import Party, User, UserState
 
+_INSERT_PARTY = """
+    insert into party (id, legal_name, uscc, lei, roles, create_time, update_time)
+    values ($1, $2, $3, $4, $5, $6, $6)
+"""
 
-async def insert_party(connection: Connection, party: Party) -> bool:
-    """Write a new party; False where its USCC or LEI is registered."""
-    written = await connection.fetchval(
-        """
-        insert into party (id, legal_name, uscc, lei, roles, create_time, update_time)
-        values ($1, $2, $3, $4, $5, $6, $6) on conflict do nothing returning true
-        """,
+
+async def insert_party(connection: Connection, party: Party) -> None:
+    """Write a new party."""
+    await connection.execute(_INSERT_PARTY, *_columns_of(party))
+
+
+def insert_party_last(tx: Transaction, party: Party, *, refusal: DomainError) -> None:
+    """Have a new party written with the commit, or refused where its USCC or LEI is registered."""
+    tx.write_last(
+        _INSERT_PARTY,
+        *_columns_of(party),
+        refusals={"party_uscc_key": refusal, "party_lei_key": refusal},
+    )
+
+
+def _columns_of(party: Party) -> tuple[object, ...]:
+    return (
         party.id,
         party.legal_name,
         party.uscc,
@@ -23,7 +39,6 @@ async def insert_party(connection: Connection, party: Party) -> bool:
         party.roles,
         party.create_time,
     )
-    return bool(written)
 
 
 async def find_party(connection: Connection, party_id: UUID, *, lock: bool) -> Party | None:

@@ -28,6 +28,12 @@ async def test_a_literal_is_read_as_the_value(
     await _assert_same(probe, text, content, headers, uuid4())
 
 
+async def test_an_empty_list_is_an_empty_array(probe: Probe) -> None:
+    async with probe.database.read() as connection:
+        call = Call("select $1::text[] as texts", [[]])
+        assert await connection.fetchval(await text_of(connection, call)) == []
+
+
 async def test_a_hostile_text_is_only_a_text(probe: Probe) -> None:
     await _assert_same(probe, HOSTILE, HOSTILE.encode(), {HOSTILE: HOSTILE}, uuid4())
 
