@@ -64,17 +64,22 @@ class PublishedKeys:
         Raises:
             Unavailable: The keys are needed and the issuer does not answer.
         """
-        if key_id in self._keys and self._age_s() < KEYS_STALE_AFTER_S:
+        if self._is_at_hand(key_id):
             return self._keys[key_id]
         asked_at_s = time.monotonic()
         async with self._lock:
-            if self._tried_at_s < asked_at_s:  # else whoever held the lock has just fetched them
+            if self._is_at_hand(key_id):  # whoever held the lock has just fetched it
+                return self._keys[key_id]
+            if self._tried_at_s < asked_at_s:
                 await asyncio.sleep(self._tried_at_s + KEYS_REFETCH_AFTER_S - time.monotonic())
                 await self._fetch()
         has_failed = self._fetched_at_s < self._tried_at_s
         if has_failed and (key_id not in self._keys or self._age_s() > KEYS_USABLE_FOR_S):
             raise KeysUnavailable(self._url)
         return self._keys.get(key_id)
+
+    def _is_at_hand(self, key_id: str) -> bool:
+        return key_id in self._keys and self._age_s() < KEYS_STALE_AFTER_S
 
     def _age_s(self) -> float:
         return time.monotonic() - self._fetched_at_s

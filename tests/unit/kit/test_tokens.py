@@ -173,6 +173,28 @@ async def test_unknown_keys_ask_the_issuer_seldom(
     assert published.asked == 1
 
 
+async def test_a_call_that_comes_while_the_keys_are_fetched_takes_what_comes(
+    published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetching, let_go = threading.Event(), threading.Event()
+
+    def slowly(url: str) -> object:
+        fetching.set()
+        let_go.wait()
+        return read(url)
+
+    read = tokens._read_json
+    monkeypatch.setattr(tokens, "_read_json", slowly)
+    keys = PublishedKeys(published.url)
+    first = asyncio.create_task(keys.find("first"))
+    await asyncio.to_thread(fetching.wait)
+    second = asyncio.create_task(keys.find("first"))
+    await asyncio.sleep(0)  # until it waits
+    let_go.set()
+    assert await first is await second is not None
+    assert published.asked == 1
+
+
 async def test_a_withdrawn_key_stops_counting(
     signer: Signer, published: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
