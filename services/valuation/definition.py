@@ -33,6 +33,7 @@ from services.valuation.registry import load_registry
 from services.valuation.roots import HourSealer, RootSigner
 from services.valuation.rpc import ValuationRpc
 from services.valuation.settings import ValuationSettings
+from services.valuation.warm_up import warm_up
 
 
 async def assemble(runtime: Runtime) -> Room:
@@ -53,6 +54,7 @@ async def assemble(runtime: Runtime) -> Room:
         await open_registry(runtime.database, registry)
     except (RegistryRefused, ModelNotKept, ModelNotOurs) as error:
         raise OSError(str(error)) from error
+    await warm_up(runtime, registry, insights)
     signer = await RootSigner.load(runtime.database)
     runner = BatchRunner(runtime, settings, registry, signer)
     sealer = HourSealer(runtime.database, runtime.clock, signer)
