@@ -4,11 +4,12 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 
 from ml.residual_value.drift import bin_shares, population_stability_index
+from services.finmath.dates import add_months
 from services.valuation.label_model import Label
 from services.valuation.policy import PolicyTable
 
@@ -27,6 +28,24 @@ class Assessment:
 
 
 @dataclass(frozen=True, slots=True)
+class SegmentFit:
+    """How a model fits a segment's sales of a window.
+
+    Attributes:
+        bias, coverage, features: None and nothing where so few sales would tell single prices.
+    """
+
+    segment: str
+    first: date
+    last: date
+    sales: int
+    bias: float | None
+    coverage: float | None
+    features: Mapping[str, float]
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
 class MonthLevel:
     """How a month's sales stand to what the model said of them, in log price."""
 
@@ -35,14 +54,33 @@ class MonthLevel:
     standard_error: float
 
 
+def bias_of(labels: Sequence[Label]) -> float:
+    """Return the mean of ln(predicted ÷ paid) of at least one sale."""
+    return math.fsum(label.log_error for label in labels) / len(labels)
+
+
+def coverage_of(labels: Sequence[Label]) -> float:
+    """Return the share of at least one sale whose price lies in the 90 % interval of its FMV."""
+    covered = sum(label.fmv_fen[0] <= label.sale.price_fen <= label.fmv_fen[-1] for label in labels)
+    return covered / len(labels)
+
+
+def feature_indices(labels: Sequence[Label], bins: Bins) -> dict[str, float]:
+    """Return the population stability index of each feature that any machine sold has."""
+    indices = {}
+    for feature, training in bins.items():
+        values = np.array([label.features.get(feature, math.nan) for label in labels])
+        if not np.isnan(values).all():
+            shares = bin_shares(values, training["edges"])
+            indices[feature] = population_stability_index(training["shares"], shares)
+    return indices
+
+
 def assess_errors(policy: PolicyTable, labels: Sequence[Label]) -> Assessment:
     """Return the alarm of bias and coverage over a window's sales of a segment."""
     if len(labels) < int(policy.number("DRIFT.SALES_MIN")):
         return Assessment(0, ())
-    bias = math.fsum(label.log_error for label in labels) / len(labels)
-    covered = sum(
-        label.fmv_fen[0] <= label.sale.price_fen <= label.fmv_fen[-1] for label in labels
-    ) / len(labels)
+    bias, covered = bias_of(labels), coverage_of(labels)
     found = [
         (
             _level(abs(bias), policy, "BIAS"),
@@ -63,16 +101,46 @@ def assess_features(policy: PolicyTable, labels: Sequence[Label], bins: Bins) ->
     if len(labels) < int(policy.number("DRIFT.SALES_MIN")):
         return Assessment(0, ())
     limit = float(policy.number("DRIFT.PSI_1"))
-    found = []
-    for feature, training in bins.items():
-        values = np.array([label.features.get(feature, math.nan) for label in labels])
-        if np.isnan(values).all():
-            continue
-        index = population_stability_index(
-            training["shares"], bin_shares(values, training["edges"])
-        )
-        found.append((int(index > limit), f"PSI of {feature} {index:.3f}, alarm beyond {limit}"))
-    return _assessment(found)
+    return _assessment(
+        [
+            (int(index > limit), f"PSI of {feature} {index:.3f}, alarm beyond {limit}")
+            for feature, index in feature_indices(labels, bins).items()
+        ]
+    )
+
+
+def assess(policy: PolicyTable, segment: str, labels: Sequence[Label], bins: Bins) -> Assessment:
+    """Return the alarm of a segment: a group's of its errors, that of ALL of its features."""
+    if segment == ALL:
+        return assess_features(policy, labels, bins)
+    return assess_errors(policy, labels)
+
+
+def window_start(policy: PolicyTable, last: date) -> date:
+    """Return the first day of the rolling window that ends with a day."""
+    return last - timedelta(days=int(policy.number("DRIFT.WINDOW_DAYS")))
+
+
+def last_day(month: date) -> date:
+    """Return the last day of the month that begins with a day."""
+    return add_months(month, 1) - timedelta(days=1)
+
+
+def fits_by_month(
+    policy: PolicyTable,
+    labels: Sequence[Label],
+    bins: Bins,
+    *,
+    months: Sequence[date],
+    today: date,
+) -> list[tuple[date, list[SegmentFit]]]:
+    """Return each month with the fit of ALL and of each group that has sales in its window.
+
+    Args:
+        labels: One model's, from the oldest window's start on.
+        months: First days.
+    """
+    return [(month, _fits(policy, labels, bins, min(last_day(month), today))) for month in months]
 
 
 def month_levels(labels: Sequence[Label]) -> list[MonthLevel]:
@@ -85,6 +153,40 @@ def month_levels(labels: Sequence[Label]) -> list[MonthLevel]:
             spread = float(errors.std(ddof=1)) / math.sqrt(len(errors))
             levels.append(MonthLevel(month, float(errors.mean()), spread))
     return levels
+
+
+def _fits(policy: PolicyTable, labels: Sequence[Label], bins: Bins, last: date) -> list[SegmentFit]:
+    first = window_start(policy, last)
+    inside = [label for label in labels if first <= label.sale.sold_on <= last]
+    groups = sorted({label.product_group for label in inside} - {""})
+    segments = [(ALL, inside)]
+    for group in groups:
+        segments.append((group, [label for label in inside if label.product_group == group]))
+    return [
+        _fit(policy, segment, own, bins, first=first, last=last) for segment, own in segments if own
+    ]
+
+
+def _fit(
+    policy: PolicyTable,
+    segment: str,
+    labels: Sequence[Label],
+    bins: Bins,
+    *,
+    first: date,
+    last: date,
+) -> SegmentFit:
+    is_told = len(labels) >= NOWCAST_SALES_MIN
+    return SegmentFit(
+        segment,
+        first,
+        last,
+        len(labels),
+        bias_of(labels) if is_told else None,
+        coverage_of(labels) if is_told else None,
+        feature_indices(labels, bins) if is_told else {},
+        assess(policy, segment, labels, bins).level,
+    )
 
 
 def _level(figure: float, policy: PolicyTable, what: str, *, sign: int = 1) -> int:

@@ -29,7 +29,7 @@ from services.kit.runtime import Runtime
 from services.kit.transaction import Transaction
 from services.valuation import clients, label_store
 from services.valuation.appraisal import Valuer
-from services.valuation.drift_model import ALL, Assessment, assess_errors, assess_features
+from services.valuation.drift_model import ALL, Assessment, assess, window_start
 from services.valuation.input_rules import check_inputs
 from services.valuation.label_model import Label, Sale
 from services.valuation.model import MEDIAN, Appraisal, Inputs, Specification
@@ -152,22 +152,27 @@ def label_of(valuer: Valuer, sale: Sale, specification: Specification) -> Label 
 async def assess_drift(tx: Transaction, valuer: Valuer, group: str) -> None:
     """Assess a product group and all sales together; tell of each alarm that changed."""
     policy = valuer.policy
-    since = tx.today - timedelta(days=int(policy.number("DRIFT.WINDOW_DAYS")))
-    everything = await label_store.list_labels(tx.connection, since=since)
+    everything = await label_store.list_labels(tx.connection, since=window_start(policy, tx.today))
     of_model = [label for label in everything if label.model == valuer.model.version]
     own = [label for label in of_model if label.product_group == group]
     bins = valuer.model.calibration.drift_bins
     if group:
-        await _set_alarm(tx, valuer, group, assess_errors(policy, own))
-    await _set_alarm(tx, valuer, ALL, assess_features(policy, of_model, bins))
+        await _set_alarm(tx, valuer, group, assess(policy, group, own, bins))
+    await _set_alarm(tx, valuer, ALL, assess(policy, ALL, of_model, bins))
 
 
 async def _set_alarm(tx: Transaction, valuer: Valuer, segment: str, assessment: Assessment) -> None:
     kept = await label_store.lock_segment(tx.connection, segment, at=tx.now)
     if kept.level == assessment.level:
         return
-    moved = replace(kept, level=assessment.level, event_sequence=kept.event_sequence + 1)
-    await label_store.update_segment(tx.connection, moved, findings=assessment.findings, at=tx.now)
+    moved = replace(
+        kept,
+        level=assessment.level,
+        event_sequence=kept.event_sequence + 1,
+        findings=assessment.findings,
+        update_time=tx.now,
+    )
+    await label_store.update_segment(tx.connection, moved)
     classes = [
         one
         for one in valuer.policy.classes

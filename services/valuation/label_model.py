@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -44,8 +44,15 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The alarm of a product group."""
+    """The alarm of a product group.
+
+    Attributes:
+        findings: What raised it, in sentences.
+        update_time: When it last changed.
+    """
 
     segment: str
     level: int
     event_sequence: int
+    findings: tuple[str, ...]
+    update_time: datetime

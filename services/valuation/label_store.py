@@ -1,6 +1,5 @@
 """All SQL of labels (sale prices), consents to them, and drift."""
 
-from collections.abc import Sequence
 from datetime import date, datetime
 
 from services.kit.connection import Connection, Row
@@ -92,17 +91,25 @@ async def complete(connection: Connection, label: Label, *, consent: str) -> Non
 
 
 async def list_labels(
-    connection: Connection, *, since: date, group: str | None = None
+    connection: Connection,
+    *,
+    since: date,
+    until: date | None = None,
+    group: str | None = None,
+    model: str | None = None,
 ) -> list[Label]:
-    """Return the labels of sales on a day or later, the oldest first."""
+    """Return the labels of sales from a day on, until another one, the oldest first."""
     rows = await connection.fetch(
         """
         select * from label
         where state = 'LABEL' and sold_on >= $1 and ($2::text is null or product_group = $2)
+          and ($3::text is null or model = $3) and ($4::date is null or sold_on <= $4)
         order by sold_on, order_name, machine
         """,
         since,
         group,
+        model,
+        until,
     )
     return [
         Label(
@@ -118,6 +125,33 @@ async def list_labels(
     ]
 
 
+async def list_months(
+    connection: Connection, model: str, *, group: str | None, before: date | None, limit: int
+) -> list[date]:
+    """Return the first days of months with a model's labels, the newest first, before a month."""
+    rows = await connection.fetch(
+        """
+        select distinct date_trunc('month', sold_on)::date as month from label
+        where state = 'LABEL' and model = $1 and ($2::text is null or product_group = $2)
+          and ($3::date is null or sold_on < $3)
+        order by month desc limit $4
+        """,
+        model,
+        group,
+        before,
+        limit,
+    )
+    return [row["month"] for row in rows]
+
+
+async def list_segments(connection: Connection) -> list[Segment]:
+    """Return every alarm that was ever assessed; there are few."""
+    return [
+        _segment(row)
+        for row in await connection.fetch("select * from drift_segment order by segment")
+    ]
+
+
 async def lock_segment(connection: Connection, segment: str, *, at: datetime) -> Segment:
     """Return a segment's alarm, locked for change."""
     row = await connection.fetchrow(
@@ -129,12 +163,10 @@ async def lock_segment(connection: Connection, segment: str, *, at: datetime) ->
         at,
     )
     assert row is not None
-    return Segment(row["segment"], row["level"], row["event_sequence"])
+    return _segment(row)
 
 
-async def update_segment(
-    connection: Connection, segment: Segment, *, findings: Sequence[str], at: datetime
-) -> None:
+async def update_segment(connection: Connection, segment: Segment) -> None:
     """Write a locked segment's alarm."""
     await connection.execute(
         """
@@ -144,9 +176,13 @@ async def update_segment(
         segment.segment,
         segment.level,
         segment.event_sequence,
-        list(findings),
-        at,
+        list(segment.findings),
+        segment.update_time,
     )
+
+
+def _segment(row: Row) -> Segment:
+    return Segment(**{**row, "findings": tuple(row["findings"])})
 
 
 def _sale(row: Row) -> Sale:

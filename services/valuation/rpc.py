@@ -11,6 +11,7 @@ from services.kit.principals import principal
 from services.kit.runtime import Runtime
 from services.kit.transaction import Transaction
 from services.valuation import handlers, messages, model_store, past_handlers, store
+from services.valuation.drift_rpc import DriftRpc
 from services.valuation.input_rules import check_inputs
 from services.valuation.insight_rpc import InsightRpc
 from services.valuation.insights import Insights
@@ -28,7 +29,7 @@ _Decided: TypeAlias = (
 )
 
 
-class ValuationRpc(InsightRpc, valuation_pb2_grpc.ValuationServiceServicer):
+class ValuationRpc(InsightRpc, DriftRpc, valuation_pb2_grpc.ValuationServiceServicer):
     """Serves ironloop.valuation.v1.ValuationService."""
 
     def __init__(self, runtime: Runtime, registry: Registry, insights: Insights) -> None:

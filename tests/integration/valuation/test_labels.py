@@ -1,32 +1,38 @@
 """Settled orders become labels with the seller's consent, and drifted ones raise the alarm."""
 
-from datetime import timedelta
+import math
+from datetime import date, timedelta
 from typing import Any
 from uuid import uuid4
 
-from ironloop.marketplace.v1 import consents_pb2, marketplace_events_pb2
+import pytest
+from ironloop.marketplace.v1 import consents_pb2, machines_pb2, marketplace_events_pb2
 from ironloop.procurement.v1 import procurement_events_pb2
-from ironloop.valuation.v1 import explanations_pb2, valuation_events_pb2
+from ironloop.valuation.v1 import drift_pb2, explanations_pb2, valuation_events_pb2
 
 from infra.local.client import Actor
+from services.finmath.dates import add_months
 from services.kit import wire
 from services.valuation import label_handlers
 from services.valuation.label_handlers import LabelMaker
 from services.valuation.registry import load_registry
 from tests.integration.valuation.desk import Desk, fen
+from tests.support.refusals import refused
 
 LABEL = consents_pb2.CONSENT_PURPOSE_SALE_PRICE_LABEL
 
 
-async def settle(desk: Desk, seller: Actor, machine: str, price_fen: int) -> str:
-    """Let valuation hear that a machine was sold; return the order."""
+async def settle(
+    desk: Desk, seller: Actor, machine: str, price_fen: int, *, sold_on: date | None = None
+) -> str:
+    """Let valuation hear that a machine was sold, today if no day is stated; return the order."""
     runtime = desk.world.running["valuation"].runtime
     order = f"orders/{uuid4()}"
     event = procurement_events_pb2.OrderSettled(
         order=order,
         seller=seller.party,
         machines=[procurement_events_pb2.SoldMachine(machine=machine, price=wire.money(price_fen))],
-        sold_on=wire.date(runtime.clock.today()),
+        sold_on=wire.date(sold_on or runtime.clock.today()),
     )
     await runtime.database.run(lambda tx: label_handlers.record_sale(tx, event))
     # An event that is delivered twice records nothing more.
@@ -111,3 +117,57 @@ async def test_a_drifted_month_raises_the_alarm_once_and_shows_in_the_nowcast(de
     )
     (point,) = series.nowcast
     assert 1.2 < float(point.value.value) < 1.35
+
+
+async def drift(desk: Desk, reader: Actor, **fields: Any) -> drift_pb2.ListDriftResponse:
+    return await desk.of(reader).ListDrift(drift_pb2.ListDriftRequest(**fields))
+
+
+async def test_drift_is_read_by_month_with_the_alarm_and_the_haircut_it_widens(desk: Desk) -> None:
+    seller, funder = await desk.world.party("SELLER"), await desk.world.party("FUNDER")
+    await consent(desk, seller)
+    machine = await desk.machine(
+        seller, make="CAT", model="950", equipment_class=machines_pb2.EQUIPMENT_CLASS_WHEEL_LOADER
+    )
+    paid = round(fen((await desk.value(seller, machine)).fmv.q50) / 1.2)
+    today = desk.world.today()
+    former = add_months(today.replace(day=1), -4)  # its window and this month's do not meet
+    for sold_on, sales in ((former, 4), (today, 30)):
+        for _ in range(sales):
+            await settle(desk, seller, machine, paid, sold_on=sold_on)
+    await make_labels(desk)
+
+    found = await drift(desk, funder, segment="WL")
+    now, then = found.months
+    assert (now.month, then.month) == (wire.date(today.replace(day=1)), wire.date(former))
+    (loaders,) = now.segments
+    assert (loaders.segment, loaders.sales, loaders.level) == ("WL", 30, 2)
+    assert float(loaders.bias.value) == pytest.approx(math.log(1.2), abs=0.001)
+    assert loaders.window_end == wire.date(today)
+    assert {one.feature for one in loaders.features} >= {"age_years", "hours_meter"}
+    assert all(one.alarm_limit.value == "0.25" for one in loaders.features)
+    (few,) = then.segments
+    assert (few.sales, few.level) == (4, 0)
+    assert not few.HasField("bias") and not few.HasField("coverage_90") and not few.features
+
+    (alarm,) = found.alarms
+    assert (alarm.level, alarm.stops_offers, alarm.haircut_widening.value) == (2, True, "0.05")
+    assert alarm.findings[0].startswith("bias +0.18")
+
+    first = await drift(desk, funder, segment="WL", page_size=1)
+    assert list(first.months) == [now]
+    second = await drift(desk, funder, segment="WL", page_size=1, page_token=first.next_page_token)
+    assert (list(second.months), second.next_page_token) == ([then], "")
+    everything = await drift(desk, funder)
+    assert everything.months[0].segments[0].segment == "ALL"
+
+
+async def test_drift_is_refused_by_reason(desk: Desk) -> None:
+    funder = await desk.world.party("FUNDER")
+    with refused("INVALID_FIELD"):
+        await drift(desk, funder, segment="XXX")
+    with refused("NOT_FOUND"):
+        await drift(desk, funder, model="models/never-trained")
+    with refused("INVALID_PAGE_TOKEN"):
+        await drift(desk, funder, page_token="forged")
+    assert not (await drift(desk, funder, segment="MG")).months

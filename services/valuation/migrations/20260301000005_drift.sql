@@ -1,0 +1,6 @@
+-- migrate:up
+
+-- Drift is read by model and month, the newest first.
+create index label_model on label (model, sold_on desc) where state = 'LABEL';
+
+-- migrate:down
