@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
@@ -44,6 +45,22 @@ async def last_inspections(
         listing_ids,
     )
     return {row["listing_id"]: _inspection(row) for row in rows}
+
+
+async def find_last_inspection(
+    connection: Connection, machine_id: UUID, *, until: date | None
+) -> Inspection | None:
+    """Return a machine's latest inspection, of a day or before."""
+    row = await connection.fetchrow(
+        """
+        select * from inspection
+        where machine_id = $1 and ($2::date is null or inspected_on <= $2)
+        order by inspected_on desc, id desc limit 1
+        """,
+        machine_id,
+        until,
+    )
+    return None if row is None else _inspection(row)
 
 
 async def list_inspections(

@@ -4,7 +4,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from ironloop.common.v1 import common_pb2
-from ironloop.marketplace.v1 import consents_pb2, inspections_pb2, listings_pb2, offers_pb2
+from ironloop.marketplace.v1 import (
+    consents_pb2,
+    inspections_pb2,
+    listings_pb2,
+    machines_pb2,
+    offers_pb2,
+)
 
 from services.kit import wire
 from services.kit.errors import InvalidArgument
@@ -139,6 +145,16 @@ def inspection_to_wire(inspection: Inspection) -> inspections_pb2.Inspection:
         report=document_to_wire(inspection.report),
         notes=inspection.notes,
         create_time=wire.instant(inspection.create_time),
+    )
+
+
+def condition_to_wire(inspection: Inspection) -> machines_pb2.MachineCondition:
+    """Return what an inspection says of its machine's condition."""
+    return machines_pb2.MachineCondition(
+        inspection=inspection.name,
+        grade=grade_number(inspection.grade),
+        inspect_date=wire.date(inspection.inspected_on),
+        hours_meter=hours_to_wire(inspection.hours_meter),
     )
 
 

@@ -19,6 +19,7 @@ from services.marketplace import (
     import_handlers,
     import_model,
     import_wire,
+    inspection_store,
     lien_store,
     machine_handlers,
     machine_store,
@@ -27,6 +28,7 @@ from services.marketplace.component_wire import component_from_wire
 from services.marketplace.hours_wire import hours_from_wire
 from services.marketplace.identity import identify
 from services.marketplace.lien_rpc import LienRpc
+from services.marketplace.listing_wire import condition_to_wire
 from services.marketplace.machine_history_rpc import MachineHistoryRpc
 from services.marketplace.machine_model import EquipmentClass, Facts, Machine, seen_by
 from services.marketplace.machine_wire import (
@@ -87,12 +89,21 @@ class MachineRpc(LienRpc, MachineHistoryRpc, machines_pb2_grpc.MachineServiceSer
     ) -> machines_pb2.Machine:
         """Return what the caller sees of a machine."""
         machine_id = parse_name(request.name, "machines")
+        until = None
+        if request.HasField("condition_as_of"):
+            until = wire.to_date(request.condition_as_of, field="condition_as_of")
         async with self._database.read() as connection:
             machine, liens = await machine_handlers.get_machine(
                 connection, machine_id, viewer=principal()
             )
             components = await component_store.components_of(connection, [machine_id])
-        return machine_to_wire(machine, liens, components[machine_id])
+            inspection = await inspection_store.find_last_inspection(
+                connection, machine_id, until=until
+            )
+        message = machine_to_wire(machine, liens, components[machine_id])
+        if inspection is not None:
+            message.condition.CopyFrom(condition_to_wire(inspection))
+        return message
 
     async def ListMachines(
         self, request: machines_pb2.ListMachinesRequest, context: Any

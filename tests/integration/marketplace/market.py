@@ -136,6 +136,7 @@ async def inspect(
     *,
     inspect_date: date | None = None,
     hours: str = "3260",
+    grade: inspections_pb2.ConditionGrade.ValueType = inspections_pb2.CONDITION_GRADE_GOOD,
 ) -> inspections_pb2.Inspection:
     """Record an inspection of the present day, wherever the world's clock stands."""
     return await listings(technician).RecordInspection(
@@ -143,7 +144,7 @@ async def inspect(
             request_id=rid(),
             listing=listing.name,
             inspect_date=wire.date(inspect_date or BusinessClock().today()),
-            grade=inspections_pb2.CONDITION_GRADE_GOOD,
+            grade=grade,
             hours_meter=decimal_pb2.Decimal(value=hours),
             report=document("report"),
         )

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from google.type import decimal_pb2
-from ironloop.marketplace.v1 import machines_pb2
+from google.type import date_pb2, decimal_pb2
+from ironloop.marketplace.v1 import inspections_pb2, machines_pb2
 
 from infra.local.client import Actor
 from services.kit import wire
@@ -19,11 +19,13 @@ from tests.integration.marketplace.machine_calls import (
 from tests.integration.marketplace.market import (
     YUAN,
     facts,
+    inspect,
     machines,
     published,
     register_lien,
     registered,
     rid,
+    submitted,
 )
 from tests.support.refusals import refused
 from tests.support.world import World
@@ -285,3 +287,26 @@ async def test_machines_are_listed_by_title_and_by_custody(world: World) -> None
     assert [machine.name for machine in leased.machines] == [made[2].name]
     audited = await machines(world.operator).ListMachines(request)
     assert len(audited.machines) == 4
+
+
+async def test_a_machine_shows_the_condition_that_its_latest_inspection_found(world: World) -> None:
+    seller, technician = await world.party("SELLER"), await world.party("TECHNICIAN")
+    machine = await registered(seller)
+    assert not machine.HasField("condition")
+    listing = await submitted(seller, machine)
+    today = world.today()
+    earlier = await inspect(
+        technician,
+        listing,
+        inspect_date=today - timedelta(days=20),
+        grade=inspections_pb2.CONDITION_GRADE_FAIR,
+    )
+    asked = machines_pb2.GetMachineRequest(name=machine.name)
+    seen = (await machines(seller).GetMachine(asked)).condition
+    assert (seen.inspection, seen.grade) == (earlier.name, inspections_pb2.CONDITION_GRADE_FAIR)
+    assert seen.inspect_date == wire.date(today - timedelta(days=20))
+    asked.condition_as_of.CopyFrom(wire.date(today - timedelta(days=21)))
+    assert not (await machines(seller).GetMachine(asked)).HasField("condition")
+    asked.condition_as_of.CopyFrom(date_pb2.Date(year=2026, month=2, day=30))
+    with refused("INVALID_FIELD"):
+        await machines(seller).GetMachine(asked)
