@@ -5,24 +5,37 @@ from decimal import Decimal
 
 import grpc
 from ironloop.maintenance.v1 import health_pb2, health_pb2_grpc
-from ironloop.marketplace.v1 import components_pb2, machines_pb2, machines_pb2_grpc
+from ironloop.marketplace.v1 import (
+    components_pb2,
+    inspections_pb2,
+    machines_pb2,
+    machines_pb2_grpc,
+)
 
 from services.kit import wire
 from services.kit.clients import PeerRefused
 from services.kit.runtime import Runtime
-from services.valuation.machine_facts import Fitted, Health
+from services.valuation.machine_facts import Fitted, Health, Inspected
 from services.valuation.model import Specification
 
 
-async def get_machine(runtime: Runtime, machine: str) -> machines_pb2.Machine:
+async def get_machine(
+    runtime: Runtime, machine: str, *, as_of: date | None = None
+) -> machines_pb2.Machine:
     """Return a machine as registered.
+
+    Args:
+        as_of: The day up to which inspections count for its condition; None: all of them.
 
     Raises:
         PeerRefused: There is no such machine.
         PeerUnavailable: Marketplace does not answer.
     """
     stub = runtime.peers.stub("marketplace", machines_pb2_grpc.MachineServiceStub)
-    return await runtime.peers.call(stub.GetMachine, machines_pb2.GetMachineRequest(name=machine))
+    request = machines_pb2.GetMachineRequest(name=machine)
+    if as_of is not None:
+        request.condition_as_of.CopyFrom(wire.date(as_of))
+    return await runtime.peers.call(stub.GetMachine, request)
 
 
 async def find_health(runtime: Runtime, machine: str, *, as_of: date | None) -> Health | None:
@@ -71,6 +84,20 @@ def fitted_in(machine: machines_pb2.Machine) -> tuple[Fitted, ...]:
             label_no=part.label_no,
         )
         for part in machine.components
+    )
+
+
+def inspected_in(machine: machines_pb2.Machine) -> Inspected | None:
+    """Return what a machine's latest inspection found of its condition; None: there was none."""
+    if not machine.HasField("condition"):
+        return None
+    found = machine.condition
+    return Inspected(
+        inspection=found.inspection,
+        condition=wire.enum_name(
+            inspections_pb2.ConditionGrade, found.grade, prefix="CONDITION_GRADE_"
+        ),
+        inspected_on=wire.to_date(found.inspect_date, field="inspect_date"),
     )
 
 

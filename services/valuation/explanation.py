@@ -23,7 +23,7 @@ from services.valuation.appraisal import (
     values_of,
     whole_fen,
 )
-from services.valuation.model import MEDIAN, Adjustments, Inputs, Method, Values
+from services.valuation.model import MEDIAN, Inputs, Method, Values
 
 PERCENT_PLACES = Decimal("0.1")
 
@@ -173,7 +173,7 @@ def _of_booster(inputs: Inputs, basis: Basis, parts: Mapping[str, Decimal]) -> l
 
 def _of_factors(inputs: Inputs, basis: Basis) -> list[Reason]:
     return [
-        Reason(factor.code, _factor_words(factor.code, inputs.adjustments), factor.value.ln())
+        Reason(factor.code, _factor_words(factor.code, inputs), factor.value.ln())
         for factor in basis.factors
     ]
 
@@ -241,7 +241,8 @@ _WORDS = {
 }
 
 
-def _factor_words(code: str, known: Adjustments) -> str:
+def _factor_words(code: str, inputs: Inputs) -> str:
+    known = inputs.adjustments
     kind, _, which = code.partition(".")
     named = which.replace("_", " ").lower()
     if code == "MAINTENANCE" and known.maintenance_compliance is not None:
@@ -252,6 +253,9 @@ def _factor_words(code: str, known: Adjustments) -> str:
     if kind == "COMPONENT":
         hours = next(one.hours_since_reman for one in known.components if one.code == which)
         return f"remanufactured {named}, {hours:,.0f} h since"
+    if kind == "CONDITION" and known.condition_found_on is not None:
+        age_days = (inputs.as_of - known.condition_found_on).days
+        return f"condition {named}, as inspected on {known.condition_found_on}, {age_days} days ago"
     return _WORDS.get(code) or {
         "USD_CNY": f"exchange rate USD to CNY of {which}",
         "CHANNEL": f"channel {which}",

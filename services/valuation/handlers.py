@@ -69,13 +69,14 @@ async def read_machine(
         PeerRefused: There is no such machine.
         PeerUnavailable: Marketplace or maintenance does not answer.
     """
-    registered = await clients.get_machine(runtime, machine)
+    registered = await clients.get_machine(runtime, machine, as_of=as_of)
     if not viewer.sees_all and viewer.party not in clients.parties_to(registered):
         raise NotFound(machine)
     return MachineKnown(
         specification=clients.specification_of(registered),
         fitted=clients.fitted_in(registered),
         health=await clients.find_health(runtime, machine, as_of=as_of),
+        inspected=clients.inspected_in(registered),
     )
 
 

@@ -2,6 +2,7 @@
 
 The request's own values win. Accepted hours win over the registry's reading. Of components those
 count that were fitted new or remanufactured; a reconditioned one promises less and adds nothing.
+The condition is that of the latest inspection, as long as the policy table takes it for known.
 """
 
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ class Source(StrEnum):
     REQUEST = "REQUEST"
     MAINTENANCE = "MAINTENANCE"
     REGISTRY = "REGISTRY"
+    INSPECTION = "INSPECTION"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +59,27 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class Inspected:
+    """What a machine's latest inspection found: one of the five grades, by name, on a day."""
+
+    inspection: str
+    condition: str
+    inspected_on: date
+
+
+@dataclass(frozen=True, slots=True)
 class MachineKnown:
     """What is known of a registered machine.
 
     Attributes:
         health: None: maintenance never heard of it.
+        inspected: Up to the as-of date; None: never.
     """
 
     specification: Specification
     fitted: tuple[Fitted, ...]
     health: Health | None
+    inspected: Inspected | None = None
 
     @property
     def best_specification(self) -> Specification:
@@ -85,6 +98,11 @@ def with_known(inputs: Inputs, known: MachineKnown, policy: PolicyTable) -> Inpu
         compliance = health.compliance if compliance is None else compliance
         faults = health.open_stop_faults if faults is None else faults
     counted = _counted(inputs, known, policy)
+    inspected = _inspected(inputs, known, policy)
+    if inspected is not None:
+        stated = replace(
+            stated, condition=inspected.condition, condition_found_on=inspected.inspected_on
+        )
     return replace(
         inputs,
         adjustments=replace(
@@ -120,6 +138,8 @@ def facts_used(stated: Inputs, known: MachineKnown, policy: PolicyTable) -> Json
         "stop_faults_source": _source(
             adjustments.open_stop_faults, None if health is None else health.open_stop_faults
         ),
+        "condition_source": _condition_source(stated, known, policy),
+        "inspection": _inspection(stated, known, policy),
         "components": [
             {
                 "code": part.code,
@@ -133,6 +153,34 @@ def facts_used(stated: Inputs, known: MachineKnown, policy: PolicyTable) -> Json
             for part in known.fitted
             if part.install_date <= stated.as_of
         ],
+    }
+
+
+def _inspected(inputs: Inputs, known: MachineKnown, policy: PolicyTable) -> Inspected | None:
+    """Return the inspection that says what condition the machine is in; None: nothing says so."""
+    inspected, code = known.inspected, "INSPECTION.DAYS_MAX"
+    if inspected is None or inputs.adjustments.condition or not policy.has(code):
+        return None
+    is_fresh = (inputs.as_of - inspected.inspected_on).days <= policy.number(code)
+    return inspected if is_fresh else None
+
+
+def _condition_source(stated: Inputs, known: MachineKnown, policy: PolicyTable) -> Source:
+    if stated.adjustments.condition:
+        return Source.REQUEST
+    return Source.UNSPECIFIED if _inspected(stated, known, policy) is None else Source.INSPECTION
+
+
+def _inspection(stated: Inputs, known: MachineKnown, policy: PolicyTable) -> Json | None:
+    inspected = known.inspected
+    if inspected is None:
+        return None
+    return {
+        "inspection": inspected.inspection,
+        "condition": inspected.condition,
+        "inspect_date": inspected.inspected_on.isoformat(),
+        "age_days": (stated.as_of - inspected.inspected_on).days,
+        "counted": _inspected(stated, known, policy) is not None,
     }
 
 

@@ -203,6 +203,21 @@ def _facts_to_wire(facts: Json) -> valuation_pb2.FactsUsed:
             for part in facts["components"]
         ],
     )
+    # Records from before inspections were read say nothing of them.
+    if "condition_source" in facts:
+        message.condition_source = source("condition_source")
+    if (found := facts.get("inspection")) is not None:
+        message.inspection.CopyFrom(
+            valuation_pb2.ConditionFound(
+                inspection=found["inspection"],
+                condition=wire.enum_number(
+                    valuation_pb2.Condition, found["condition"], prefix="CONDITION_"
+                ),
+                inspect_date=wire.date(date.fromisoformat(found["inspect_date"])),
+                age_days=found["age_days"],
+                counted=found["counted"],
+            )
+        )
     if facts["hours_time"] is not None:
         message.hours_time.CopyFrom(wire.instant(datetime.fromisoformat(facts["hours_time"])))
     return message

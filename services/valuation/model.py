@@ -84,6 +84,7 @@ class Adjustments:
         maintenance_compliance: Share of the maintenance plan that was kept, 0 to 1.
         components: At most one of each code.
         region, channel: Of the market in which it would be sold, by the policy table's code.
+        condition_found_on: The day of the inspection that the condition is from; None: stated.
     """
 
     condition: str = ""
@@ -92,6 +93,7 @@ class Adjustments:
     components: tuple[Component, ...] = ()
     region: str = ""
     channel: str = ""
+    condition_found_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,8 +228,10 @@ def _five(by_name: dict[str, int]) -> QuantilesFen:
 
 
 def _adjustments_to_json(adjustments: Adjustments) -> Json:
-    compliance = adjustments.maintenance_compliance
-    return {
+    compliance, found_on = adjustments.maintenance_compliance, adjustments.condition_found_on
+    # Left out where no inspection says so: records from before inspections were read keep theirs.
+    found = {} if found_on is None else {"condition_found_on": found_on.isoformat()}
+    return found | {
         "condition": adjustments.condition,
         "maintenance_compliance": None if compliance is None else f"{compliance:f}",
         "open_stop_faults": adjustments.open_stop_faults,
@@ -245,7 +247,7 @@ def _adjustments_to_json(adjustments: Adjustments) -> Json:
 def _adjustments_from_json(content: Json | None) -> Adjustments:
     if content is None:
         return Adjustments()
-    compliance = content["maintenance_compliance"]
+    compliance, found_on = content["maintenance_compliance"], content.get("condition_found_on")
     return Adjustments(
         condition=content["condition"],
         maintenance_compliance=None if compliance is None else Decimal(compliance),
@@ -256,6 +258,7 @@ def _adjustments_from_json(content: Json | None) -> Adjustments:
         ),
         region=content["region"],
         channel=content["channel"],
+        condition_found_on=None if found_on is None else date.fromisoformat(found_on),
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 
@@ -12,15 +12,17 @@ from services.valuation.explanation import Explainer, Explanation, ValueBasis
 from services.valuation.machine_facts import (
     Fitted,
     Health,
+    Inspected,
     MachineKnown,
     Source,
     facts_used,
     with_known,
 )
 from services.valuation.model import MEDIAN, Adjustments, Component, Inputs
+from services.valuation.policy import read_policy
 from services.valuation.record import make_record, recompute
 from services.valuation.value_moves import explain_move
-from tests.unit.valuation.machines import AS_OF, EXCAVATOR, inputs_of, read_valuer
+from tests.unit.valuation.machines import AS_OF, EXCAVATOR, POLICY, inputs_of, read_valuer
 
 HEALTH = Health(
     hours=Decimal(6_000),
@@ -170,3 +172,31 @@ def test_the_facts_used_are_in_the_record_which_is_recomputed_to_the_byte() -> N
     assert kept["components"][0]["counted"] is True
     assert recompute(valuer, record) == record
     assert AS_OF.isoformat() in record.decode()
+
+
+@pytest.mark.parametrize(
+    ("age_days", "stated", "condition", "source"),
+    [
+        (0, "", "FAIR", Source.INSPECTION),
+        (90, "", "FAIR", Source.INSPECTION),
+        (91, "", "", Source.UNSPECIFIED),
+        (10, "GOOD", "GOOD", Source.REQUEST),
+    ],
+)
+def test_an_inspection_counts_for_ninety_days_unless_the_request_states_a_condition(
+    age_days: int, stated: str, condition: str, source: Source
+) -> None:
+    inspected = Inspected("inspections/1", "FAIR", AS_OF - timedelta(days=age_days))
+    machine = replace(KNOWN, inspected=inspected)
+    policy = read_valuer().policy
+    inputs = replace(inputs_of(), adjustments=Adjustments(condition=stated))
+    used = facts_used(inputs, machine, policy)
+    assert with_known(inputs, machine, policy).adjustments.condition == condition
+    assert used["condition_source"] == source
+    assert used["inspection"]["counted"] == (source is Source.INSPECTION)
+
+
+def test_a_policy_table_from_before_inspections_were_read_takes_no_condition_from_them() -> None:
+    former = read_policy(POLICY.with_name("2026-2.json"))
+    machine = replace(KNOWN, inspected=Inspected("inspections/1", "FAIR", AS_OF))
+    assert with_known(inputs_of(), machine, former).adjustments.condition == ""
