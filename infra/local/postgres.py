@@ -12,7 +12,14 @@ from pathlib import Path
 from types import MappingProxyType
 
 from infra.local.paths import IS_ROOT, SERVER_UID
-from infra.local.processes import Process, StartFailed, free_port, start, wait_until
+from infra.local.processes import (
+    Process,
+    StartFailed,
+    becoming,
+    free_port,
+    start,
+    wait_until,
+)
 
 READY_WITHIN_S = 60.0
 SUPERUSER = "ironloop"
@@ -156,13 +163,10 @@ def _make_cluster(programs: Path, data: Path, password: str, *, uid: int | None)
     ]
     try:
         made = subprocess.run(
-            initdb,
+            becoming(initdb, uid=uid),
             capture_output=True,
             text=True,
             check=False,
-            user=uid,
-            group=uid,
-            extra_groups=[] if uid is not None else None,
             cwd=data.parent,
         )
     finally:

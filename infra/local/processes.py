@@ -21,7 +21,7 @@ POLL_S = 0.05
 LOG_LINES_SHOWN = 15
 PORTS = range(20_000, 32_000)  # below those that Linux gives to outgoing connections
 PORT_TRIES_MAX = 1_000
-_END_WITH_PARENT = Path(__file__).with_name("end_with_parent.py")
+_BECOME = Path(__file__).with_name("become.py")
 
 
 class StartFailed(Exception):
@@ -101,25 +101,32 @@ def start(
         ends_with_parent: The kernel kills it when the thread that called this ends (on Linux).
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    if ends_with_parent and sys.platform == "linux":
-        first = [sys.executable, "-I", "-S", str(_END_WITH_PARENT), str(os.getpid())]
-        program = shutil.which(command[0]) or command[0]
-        command, uid = [*first, str(-1 if uid is None else uid), program, *command[1:]], None
+    promised = ends_with_parent and sys.platform == "linux"
     with log.open("ab") as output:
         popen = subprocess.Popen(
-            command,
+            becoming(command, uid=uid, parent=os.getpid() if promised else 0),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             env=dict(environment) if environment is not None else None,
             cwd=folder,
             start_new_session=True,
-            user=uid,
-            group=uid,
-            extra_groups=[] if uid is not None else None,
         )
     started_at_s = psutil.Process(popen.pid).create_time()
     return Process(name, popen.pid, started_at_s, str(log), popen)
+
+
+def becoming(command: Sequence[str], *, uid: int | None, parent: int = 0) -> list[str]:
+    """Return the command that takes a user before it becomes `command`.
+
+    Args:
+        parent: The process with which it ends, or 0.
+    """
+    if uid is None and not parent:
+        return [*command]
+    program = shutil.which(command[0]) or command[0]
+    first = [sys.executable, "-I", "-S", str(_BECOME), str(parent)]
+    return [*first, str(-1 if uid is None else uid), program, *command[1:]]
 
 
 def stop(process: Process, *, number: int = signal.SIGTERM, within_s: float = STOP_S) -> None:
