@@ -1,6 +1,6 @@
--- migrate:up
+-- migrate:up transaction:false
 
 -- Drift is read by model and month, the newest first.
-create index label_model on label (model, sold_on desc) where state = 'LABEL';
+create index concurrently label_model on label (model, sold_on desc) where state = 'LABEL';
 
 -- migrate:down
