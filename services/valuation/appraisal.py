@@ -28,6 +28,7 @@ from services.valuation.model import (
     Values,
     worst,
 )
+from services.valuation.nowcast_model import nowcast_factor
 from services.valuation.policy import FACTOR_SCALE, PolicyTable
 
 FEN_PER_YUAN = Decimal(100)
@@ -187,6 +188,8 @@ class Valuer:
             widening += policy.number("WIDEN.MODEL_UNKNOWN" if group else "WIDEN.CLASS_NOT_COVERED")
         else:
             raise ReplacementCostNeeded(specification.model, specification.equipment_class)
+        if inputs.nowcast is not None:
+            factors += (nowcast_factor(policy, inputs.nowcast),)
         if outlook.months:
             facts = aged(facts, outlook.months, hours_per_year=outlook.hours_per_year)
         hours = None if facts.hours_meter is None else Decimal(facts.hours_meter)

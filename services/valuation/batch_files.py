@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,6 +34,7 @@ class Job:
         source: The Parquet file, or the request's rows as protobuf (ending ".binpb").
         source_bytes: Its size when the operation began; another one means another file.
         chunk_rows: Rows of a part.
+        nowcasts: By product group, as records keep them.
     """
 
     model: str
@@ -45,6 +46,7 @@ class Job:
     source_bytes: int
     source_modified_ns: int
     chunk_rows: int
+    nowcasts: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

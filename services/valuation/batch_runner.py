@@ -25,6 +25,7 @@ from services.valuation.batch_files import BatchFolder, Job, Outcome
 from services.valuation.batch_store import Batch
 from services.valuation.portfolio_handlers import KIND, finish_batch, source_file
 from services.valuation.portfolio_messages import batch_to_wire
+from services.valuation.record import nowcasts_from_json
 from services.valuation.registry import Registry
 from services.valuation.roots import RootSigner
 from services.valuation.settings import ValuationSettings
@@ -137,6 +138,7 @@ class BatchRunner:
                 source_bytes=found.st_size,
                 source_modified_ns=found.st_mtime_ns,
                 chunk_rows=self._settings.batch_chunk_rows,
+                nowcasts=state.get("nowcasts", {}),
             )
         )
 
@@ -183,6 +185,7 @@ class BatchRunner:
             errors=outcome.errors,
             model=state["model"],
             policy=state["policy"],
+            nowcasts=nowcasts_from_json(state.get("nowcasts", {})),
             root_subject=f"batches/{operation.id}",
             result_file=f"{operation.id}/result.parquet",
             result_sha256=outcome.result_sha256,

@@ -37,6 +37,7 @@ from services.valuation.policy import read_policies
 from services.valuation.portfolio import PortfolioValuer, Scored
 from services.valuation.portfolio_messages import rows_from_wire
 from services.valuation.portfolio_rows import Rows, rows_of
+from services.valuation.record import nowcasts_from_json
 
 NICENESS = 5  # single valuations come first
 
@@ -84,7 +85,9 @@ def main(folder: BatchFolder, *, said: Callable[[int], None]) -> None:
     if model.sha256 != job.model_sha256:
         raise InputRefused(f"the model {model.version} is not the one the operation began with")
     valuer = Valuer.of(model, read_policies(Path(job.policies))[job.policy])
-    portfolio = PortfolioValuer(valuer, date.fromisoformat(job.as_of))
+    portfolio = PortfolioValuer(
+        valuer, date.fromisoformat(job.as_of), nowcasts_from_json(job.nowcasts)
+    )
     rows = errors = number = 0
     for number, chunk in enumerate(_chunks(job), start=1):
         mark = folder.mark_of(number)

@@ -14,6 +14,7 @@ from ml.residual_value.features import PRODUCT_GROUPS, MachineFacts, age_years
 from services.valuation.appraisal import CONTEXT, FEN_PER_YUAN, Basis, Valuer, whole_fen
 from services.valuation.explanation import Explainer
 from services.valuation.model import Inputs
+from services.valuation.nowcast_model import CODE as NOWCAST
 from services.valuation.policy import FACTOR_SCALE
 
 NEAREST_MAX = 50  # more are not comparable in any sense of the word
@@ -130,6 +131,7 @@ def _comparable(
     steps = [
         *((name, log.exp()) for name, log in logs.items() if log or name == MODEL),
         *_market(valuer, sold_on, inputs.as_of),
+        *_nowcast(inputs, basis, sold_on),
         *_of_machine(basis),
     ]
     adjustments = tuple(
@@ -158,9 +160,16 @@ def _market(valuer: Valuer, sold_on: date, as_of: date) -> list[tuple[str, Decim
     ]
 
 
+def _nowcast(inputs: Inputs, basis: Basis, sold_on: date) -> list[tuple[str, Decimal]]:
+    """Return the nowcast, to whose level only a sale before its months has to be brought."""
+    if inputs.nowcast is None or sold_on >= inputs.nowcast.first_month:
+        return []
+    return [(factor.code, factor.value) for factor in basis.factors if factor.code == NOWCAST]
+
+
 def _of_machine(basis: Basis) -> list[tuple[str, Decimal]]:
     """Return what is stated of the machine valued; a sale is of a machine in good condition."""
-    market = ("INDEX", "USD_CNY", "INFLATION", "NEW_AUCTION_SHARE")
+    market = ("INDEX", "USD_CNY", "INFLATION", "NEW_AUCTION_SHARE", NOWCAST)
     return [
         (factor.code, factor.value)
         for factor in basis.factors

@@ -27,6 +27,7 @@ from services.valuation.insights import load_insights
 from services.valuation.label_handlers import LabelMaker
 from services.valuation.model_handlers import ChampionWatch, RegistryRefused, open_registry
 from services.valuation.model_rpc import ModelRpc
+from services.valuation.nowcasts import Nowcasts
 from services.valuation.policy import PolicyRefused
 from services.valuation.portfolio_rpc import PortfolioRpc
 from services.valuation.registry import load_registry
@@ -54,6 +55,8 @@ async def assemble(runtime: Runtime) -> Room:
         await open_registry(runtime.database, registry)
     except (RegistryRefused, ModelNotKept, ModelNotOurs) as error:
         raise OSError(str(error)) from error
+    nowcasts = Nowcasts(runtime.database, registry)
+    await nowcasts.refresh()
     await warm_up(runtime, registry, insights)
     signer = await RootSigner.load(runtime.database)
     runner = BatchRunner(runtime, settings, registry, signer)
@@ -61,16 +64,17 @@ async def assemble(runtime: Runtime) -> Room:
 
     def register(server: grpc.aio.Server) -> None:
         valuation_pb2_grpc.add_ValuationServiceServicer_to_server(
-            ValuationRpc(runtime, registry, insights), server
+            ValuationRpc(runtime, registry, insights, nowcasts), server
         )
         models_pb2_grpc.add_ModelServiceServicer_to_server(ModelRpc(runtime, registry), server)
         portfolios_pb2_grpc.add_PortfolioServiceServicer_to_server(
-            PortfolioRpc(runtime, settings, registry, signer=signer, runner=runner), server
+            PortfolioRpc(runtime, settings, registry, nowcasts, signer=signer, runner=runner),
+            server,
         )
 
     watch = ChampionWatch(runtime.database, registry)
     labels = LabelMaker(runtime, registry)
-    return Room(register, background=(runner.run, sealer.run, watch.run, labels.run))
+    return Room(register, background=(runner.run, sealer.run, watch.run, labels.run, nowcasts.run))
 
 
 DEFINITION = ServiceDefinition(

@@ -1,6 +1,5 @@
 """Whether the sales that arrive still fit the model: alarm 0, 1 or 2 by the policy table. Pure."""
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +10,10 @@ import numpy as np
 from ml.residual_value.drift import bin_shares, population_stability_index
 from services.finmath.dates import add_months
 from services.valuation.label_model import Label
+from services.valuation.nowcast_model import SALES_MIN
 from services.valuation.policy import PolicyTable
 
 ALL = "ALL"  # the segment of all product groups
-NOWCAST_SALES_MIN = 5  # a month of fewer sales has no level of its own
 
 Bins = Mapping[str, Mapping[str, Sequence[float]]]
 
@@ -43,15 +42,6 @@ class SegmentFit:
     coverage: float | None
     features: Mapping[str, float]
     level: int
-
-
-@dataclass(frozen=True, slots=True)
-class MonthLevel:
-    """How a month's sales stand to what the model said of them, in log price."""
-
-    month: date
-    log_level: float
-    standard_error: float
 
 
 def bias_of(labels: Sequence[Label]) -> float:
@@ -143,18 +133,6 @@ def fits_by_month(
     return [(month, _fits(policy, labels, bins, min(last_day(month), today))) for month in months]
 
 
-def month_levels(labels: Sequence[Label]) -> list[MonthLevel]:
-    """Return the nowcast: each month's mean of ln(paid ÷ predicted), and its standard error."""
-    levels = []
-    by_month = itertools.groupby(labels, key=lambda label: label.sale.sold_on.replace(day=1))
-    for month, group in by_month:
-        errors = np.array([-label.log_error for label in group])
-        if len(errors) >= NOWCAST_SALES_MIN:
-            spread = float(errors.std(ddof=1)) / math.sqrt(len(errors))
-            levels.append(MonthLevel(month, float(errors.mean()), spread))
-    return levels
-
-
 def _fits(policy: PolicyTable, labels: Sequence[Label], bins: Bins, last: date) -> list[SegmentFit]:
     first = window_start(policy, last)
     inside = [label for label in labels if first <= label.sale.sold_on <= last]
@@ -176,7 +154,7 @@ def _fit(
     first: date,
     last: date,
 ) -> SegmentFit:
-    is_told = len(labels) >= NOWCAST_SALES_MIN
+    is_told = len(labels) >= SALES_MIN
     return SegmentFit(
         segment,
         first,

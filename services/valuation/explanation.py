@@ -24,6 +24,7 @@ from services.valuation.appraisal import (
     whole_fen,
 )
 from services.valuation.model import MEDIAN, Inputs, Method, Values
+from services.valuation.nowcast_model import CODE as NOWCAST
 
 PERCENT_PLACES = Decimal("0.1")
 
@@ -253,6 +254,11 @@ def _factor_words(code: str, inputs: Inputs) -> str:
     if kind == "COMPONENT":
         hours = next(one.hours_since_reman for one in known.components if one.code == which)
         return f"remanufactured {named}, {hours:,.0f} h since"
+    if code == NOWCAST and (nowcast := inputs.nowcast) is not None:
+        return (
+            f"nowcast beside the model: {nowcast.sales} sales of {nowcast.first_month:%Y-%m} to "
+            f"{nowcast.last_month:%Y-%m}"
+        )
     if kind == "CONDITION" and known.condition_found_on is not None:
         age_days = (inputs.as_of - known.condition_found_on).days
         return f"condition {named}, as inspected on {known.condition_found_on}, {age_days} days ago"

@@ -9,9 +9,9 @@ from ironloop.valuation.v1 import explanations_pb2
 from services.kit import wire
 from services.kit.ids import name
 from services.valuation.comparables import Comparable
-from services.valuation.drift_model import MonthLevel
 from services.valuation.explanation import Explanation, ValueBasis
 from services.valuation.indices import SCALE, IndexPoint
+from services.valuation.nowcast_model import MonthSums
 
 pb = explanations_pb2
 
@@ -83,13 +83,13 @@ def index_points(points: Sequence[IndexPoint]) -> list[pb.IndexPoint]:
     ]
 
 
-def nowcast_points(levels: Sequence[MonthLevel]) -> list[pb.IndexPoint]:
+def nowcast_points(levels: Sequence[MonthSums]) -> list[pb.IndexPoint]:
     """Return the months after a model's window as the contract shows them."""
     return [
         pb.IndexPoint(
             month=wire.date(level.month),
-            value=wire.decimal(Decimal(level.log_level).exp().quantize(SCALE)),
-            standard_error=wire.decimal(Decimal(level.standard_error).quantize(SCALE)),
+            value=wire.decimal(Decimal(level.mean).exp().quantize(SCALE)),
+            standard_error=wire.decimal(Decimal(level.spread()).quantize(SCALE)),
         )
         for level in levels
     ]

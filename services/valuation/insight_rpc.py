@@ -10,10 +10,10 @@ from services.kit.ids import parse_name
 from services.kit.paging import Pages
 from services.kit.principals import principal
 from services.kit.runtime import Runtime
-from services.valuation import insight_messages, label_store, past_handlers
-from services.valuation.drift_model import MonthLevel, month_levels
+from services.valuation import insight_messages, nowcast_store, past_handlers
 from services.valuation.insights import Insights
 from services.valuation.model import Valuation
+from services.valuation.nowcast_model import MonthSums, month_levels
 from services.valuation.record import read_record
 from services.valuation.registry import Registry
 
@@ -101,13 +101,15 @@ class InsightRpc:
 
     async def _nowcast(
         self, model: ResidualValueModel, request: pb.GetIndexSeriesRequest
-    ) -> list[MonthLevel]:
+    ) -> list[MonthSums]:
         """Return how the sales after a model's window stand to what it said of them."""
         async with self._runtime.database.read() as connection:
-            labels = await label_store.list_labels(
-                connection, since=model.window_end, group=request.product_group or None
-            )
-        return month_levels([label for label in labels if label.model == model.version])
+            sums = await nowcast_store.list_sums(connection, model.version)
+        return month_levels(
+            one
+            for one in sums
+            if one.month > model.window_end and request.product_group in ("", one.product_group)
+        )
 
     async def _valuation(self, resource: str, *, field: str = "valuation") -> Valuation:
         return await past_handlers.get_valuation(

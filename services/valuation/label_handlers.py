@@ -27,7 +27,7 @@ from services.kit.ids import name
 from services.kit.principals import enter, service_principal
 from services.kit.runtime import Runtime
 from services.kit.transaction import Transaction
-from services.valuation import clients, label_store
+from services.valuation import clients, label_store, nowcast_store
 from services.valuation.appraisal import Valuer
 from services.valuation.drift_model import ALL, Assessment, assess, window_start
 from services.valuation.input_rules import check_inputs
@@ -114,7 +114,8 @@ class LabelMaker:
             if label is None:
                 await label_store.withhold(tx.connection, sale)
                 return
-            await label_store.complete(tx.connection, label, consent=consent)
+            if await label_store.complete(tx.connection, label, consent=consent):
+                await nowcast_store.count_label(tx.connection, label)
             await assess_drift(tx, valuer, label.product_group)
 
         await self.runtime.database.run(work)

@@ -70,9 +70,9 @@ async def withhold(connection: Connection, sale: Sale) -> None:
     )
 
 
-async def complete(connection: Connection, label: Label, *, consent: str) -> None:
-    """Make a recorded sale a label."""
-    await connection.execute(
+async def complete(connection: Connection, label: Label, *, consent: str) -> bool:
+    """Make a recorded sale a label; return whether it had not become one already."""
+    done = await connection.execute(
         """
         update label set state = 'LABEL', consent = $3, specification = $4, product_group = $5,
             model = $6, fmv_fen = $7, log_error = $8, features = $9
@@ -88,6 +88,7 @@ async def complete(connection: Connection, label: Label, *, consent: str) -> Non
         label.log_error,
         dict(label.features),
     )
+    return bool(done == "UPDATE 1")
 
 
 async def list_labels(

@@ -12,9 +12,16 @@ from services.kit.etags import etag
 from services.kit.ids import name
 from services.valuation.appraisal import CurvePoint
 from services.valuation.events import quantiles
-from services.valuation.model import Adjustments, Component, Inputs, Specification, Valuation
+from services.valuation.model import (
+    Adjustments,
+    Component,
+    Inputs,
+    Nowcast,
+    Specification,
+    Valuation,
+)
 from services.valuation.model_store import ModelVersion
-from services.valuation.policy import PolicyTable
+from services.valuation.policy import FACTOR_SCALE, PolicyTable
 from services.valuation.record import Json, Recorded, read_record
 
 
@@ -169,12 +176,25 @@ def valuation_to_wire(
         message.adjustments.CopyFrom(adjustments_to_wire(inputs.adjustments))
     if recorded.facts is not None:
         message.facts.CopyFrom(_facts_to_wire(recorded.facts))
+    if inputs.nowcast is not None:
+        message.nowcast.CopyFrom(nowcast_to_wire(inputs.nowcast))
     if valuation.superseded_by is not None:
         message.superseded_by = name("valuations", valuation.superseded_by)
     if valuation.issue_time is not None and valuation.expire_time is not None:
         message.issue_time.CopyFrom(wire.instant(valuation.issue_time))
         message.expire_time.CopyFrom(wire.instant(valuation.expire_time))
     return message
+
+
+def nowcast_to_wire(nowcast: Nowcast) -> valuation_pb2.Nowcast:
+    """Return a nowcast as the contract shows it."""
+    return valuation_pb2.Nowcast(
+        level=wire.decimal(nowcast.log_level.exp().quantize(FACTOR_SCALE)),
+        standard_error=wire.decimal(nowcast.standard_error),
+        first_month=wire.date(nowcast.first_month),
+        last_month=wire.date(nowcast.last_month),
+        sales=nowcast.sales,
+    )
 
 
 def _facts_to_wire(facts: Json) -> valuation_pb2.FactsUsed:

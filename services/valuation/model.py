@@ -97,6 +97,23 @@ class Adjustments:
 
 
 @dataclass(frozen=True, slots=True)
+class Nowcast:
+    """Where a product group's sales of some months stand to what the model said of them.
+
+    Attributes:
+        log_level: The mean of ln(paid ÷ predicted), six decimals.
+        standard_error: Of that mean.
+        first_month, last_month: First days of the months that hold the sales.
+    """
+
+    log_level: Decimal
+    standard_error: Decimal
+    first_month: date
+    last_month: date
+    sales: int
+
+
+@dataclass(frozen=True, slots=True)
 class Inputs:
     """Everything that the values are computed from, beside model and policy.
 
@@ -104,6 +121,7 @@ class Inputs:
         as_of: The business date as of which they hold.
         olv_weight: Where OLV lies between FLV (0) and FMV (1).
         overridden: What the caller stated against the registry or the policy.
+        nowcast: Of the machine's product group as it was known then; None: too few sales.
     """
 
     specification: Specification
@@ -111,6 +129,7 @@ class Inputs:
     olv_weight: Decimal
     overridden: tuple[str, ...] = ()
     adjustments: Adjustments = Adjustments()
+    nowcast: Nowcast | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ one line of JSON; its hash covers the facts, as-of date, model, policy, values a
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal, localcontext
@@ -20,9 +20,10 @@ from services.valuation.adjustments import CONDITION_GRADES
 from services.valuation.appraisal import CONTEXT, Valuer
 from services.valuation.errors import ClassUnknown, ReplacementCostNeeded
 from services.valuation.model import HOURS_MAX as METER_MAX
-from services.valuation.model import Grade, Inputs, Method, Specification
+from services.valuation.model import Grade, Inputs, Method, Nowcast, Specification
 from services.valuation.portfolio_grades import QUANTILE_COUNT, RULES, rule_bits
 from services.valuation.portfolio_rows import YEAR_UNKNOWN, Flags, Floats, Integers, Kept, Rows
+from services.valuation.record import nowcasts_to_json
 
 FORMAT = "ironloop.valuation.row/1"
 COST_FEN_MAX = 10**13  # a hundred milliard yuan; a float holds every fen of it
@@ -64,8 +65,16 @@ class _Kind:
 class PortfolioValuer:
     """Values portfolios as of one date, with one model and policy table."""
 
-    def __init__(self, valuer: Valuer, as_of: date) -> None:
+    def __init__(
+        self, valuer: Valuer, as_of: date, nowcasts: Mapping[str, Nowcast] | None = None
+    ) -> None:
+        """Make a valuer of portfolios.
+
+        Args:
+            nowcasts: As of that date, by product group.
+        """
         self._valuer = valuer
+        self._nowcasts = nowcasts or {}
         self._as_of = as_of
         self._kinds: list[_Kind] = []
         self._places: dict[tuple[str, str, str], int] = {}
@@ -85,7 +94,9 @@ class PortfolioValuer:
                     model.sha256,
                     policy.version,
                     policy.sha256,
-                ]
+                    *([nowcasts_to_json(self._nowcasts)] if self._nowcasts else []),
+                ],
+                sort_keys=True,
             ).encode()
         )
 
@@ -177,16 +188,19 @@ class PortfolioValuer:
         """Return what `Valuer.basis` makes of rows of a make, model and class."""
         specification = Specification(make, model, equipment_class, None, None, None)
         weight = self._valuer.policy.number("OLV_WEIGHT")
+        nowcast = self._nowcast_of(equipment_class)
         needs_cost = ""
         with localcontext(CONTEXT):
             try:
-                basis = self._valuer.basis(Inputs(specification, self._as_of, weight))
+                basis = self._valuer.basis(
+                    Inputs(specification, self._as_of, weight, nowcast=nowcast)
+                )
             except ClassUnknown as error:
                 return _Kind(error=error.message.removeprefix("specification."))
             except ReplacementCostNeeded as error:
                 needs_cost = f"replacement_cost_fen: {error.message}"
                 carried = Specification(make, model, equipment_class, None, None, 1)
-                basis = self._valuer.basis(Inputs(carried, self._as_of, weight))
+                basis = self._valuer.basis(Inputs(carried, self._as_of, weight, nowcast=nowcast))
             level = Decimal(1) if basis.method is Method.RETAINED_SHARE else basis.amount_fen
             for factor in basis.factors:
                 level *= factor.value
@@ -200,6 +214,12 @@ class PortfolioValuer:
             widening=float(basis.widening),
             hours_limit=float(self._valuer.policy.number(f"HOURS_LIMIT.{basis.product_group}")),
         )
+
+    def _nowcast_of(self, equipment_class: str) -> Nowcast | None:
+        policy = self._valuer.policy
+        if equipment_class not in policy.classes:
+            return None
+        return self._nowcasts.get(policy.product_group(equipment_class))
 
     def _score_good(self, rows: Rows, places: Integers, good: Flags) -> tuple[Integers, Integers]:
         kept = Kept.of(rows, good, self._as_of)

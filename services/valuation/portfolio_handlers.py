@@ -21,6 +21,7 @@ from services.valuation.batch_files import BatchFolder
 from services.valuation.batch_store import Batch
 from services.valuation.errors import BatchNotKept, NotSealed
 from services.valuation.merkle import HASH_BYTES, build_tree, leaf_hash, path_places
+from services.valuation.record import Json
 from services.valuation.roots import RootSigner, SignedRoot, public_bytes_of_pem
 
 KIND = "valuation.batch"
@@ -66,11 +67,17 @@ async def start_batch(
     as_of: date,
     model: str,
     policy: str,
+    nowcasts: Json,
 ) -> Operation:
     """Write the operation that values a portfolio, with what it values it with."""
     rows = len(request.rows.rows)
     operation = await operations.start(tx, KIND, party=party, request=request, items_total=rows)
-    state = {"as_of": as_of.isoformat(), "model": model, "policy": policy}
+    state = {
+        "as_of": as_of.isoformat(),
+        "model": model,
+        "policy": policy,
+        "nowcasts": nowcasts,
+    }
     await operations.checkpoint(tx, operation.id, items_done=0, state=state)
     return replace(operation, checkpoint=state)
 

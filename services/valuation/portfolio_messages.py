@@ -8,6 +8,7 @@ from ironloop.valuation.v1 import portfolios_pb2, valuation_pb2
 from services.kit import wire
 from services.kit.ids import name
 from services.valuation.batch_store import Batch
+from services.valuation.messages import nowcast_to_wire
 from services.valuation.portfolio import Scored
 from services.valuation.portfolio_grades import QUANTILE_COUNT
 from services.valuation.portfolio_rows import Rows
@@ -88,6 +89,7 @@ def batch_to_wire(batch: Batch, root: SignedRoot) -> pb.Batch:
         result_file=batch.result_file,
         result_sha256=batch.result_sha256,
         create_time=wire.instant(batch.create_time),
+        nowcasts={group: nowcast_to_wire(own) for group, own in batch.nowcasts.items()},
     )
 
 

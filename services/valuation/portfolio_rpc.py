@@ -1,7 +1,7 @@
 """The contract of portfolios and proofs: protobuf to arguments and back, nothing else."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -17,12 +17,15 @@ from services.kit.ids import new_id, parse_name
 from services.kit.principals import principal
 from services.kit.runtime import Runtime
 from services.kit.transaction import Transaction
-from services.valuation import portfolio_handlers
+from services.valuation import batch_store, portfolio_handlers
+from services.valuation.appraisal import Valuer
 from services.valuation.batch_files import RECORDS, TREE, BatchFolder
 from services.valuation.batch_runner import BatchRunner
 from services.valuation.batch_store import Batch
 from services.valuation.handlers import valued_party
 from services.valuation.merkle import HASH_BYTES, build_tree, leaf_hash
+from services.valuation.model import Nowcast
+from services.valuation.nowcasts import Nowcasts
 from services.valuation.portfolio import PortfolioValuer
 from services.valuation.portfolio_messages import (
     batch_to_wire,
@@ -30,6 +33,7 @@ from services.valuation.portfolio_messages import (
     rows_from_wire,
     valued_rows,
 )
+from services.valuation.record import nowcasts_to_json
 from services.valuation.registry import Registry
 from services.valuation.roots import RootSigner
 from services.valuation.settings import ValuationSettings
@@ -47,6 +51,7 @@ class PortfolioRpc(portfolios_pb2_grpc.PortfolioServiceServicer):
         runtime: Runtime,
         settings: ValuationSettings,
         registry: Registry,
+        nowcasts: Nowcasts,
         *,
         signer: RootSigner,
         runner: BatchRunner,
@@ -56,6 +61,7 @@ class PortfolioRpc(portfolios_pb2_grpc.PortfolioServiceServicer):
         self._commands = runtime.commands
         self._settings = settings
         self._registry = registry
+        self._nowcasts = nowcasts
         self._signer = signer
         self._runner = runner
 
@@ -78,6 +84,7 @@ class PortfolioRpc(portfolios_pb2_grpc.PortfolioServiceServicer):
                     as_of=as_of,
                     model=valuer.model.version,
                     policy=valuer.policy.version,
+                    nowcasts=nowcasts_to_json(self._nowcasts.by_group(valuer, as_of=as_of)),
                 )
             )
 
@@ -91,12 +98,15 @@ class PortfolioRpc(portfolios_pb2_grpc.PortfolioServiceServicer):
         """Value rows as they come, and keep the batch that they make."""
         valuer = self._registry.present
         portfolio: PortfolioValuer | None = None
+        nowcasts: Mapping[str, Nowcast] = {}
         records, errors, party, request_id, as_of = bytearray(), 0, "", "", date.min
         async for request in requests:
             if portfolio is None:
                 party = valued_party(principal(), request.party)
                 as_of = self._as_of(request.as_of if request.HasField("as_of") else None)
-                portfolio, request_id = PortfolioValuer(valuer, as_of), request.request_id
+                request_id = request.request_id
+                valuer, nowcasts = await self._basis_of(party, request_id, as_of)
+                portfolio = PortfolioValuer(valuer, as_of, nowcasts)
             if request.request_id != request_id:
                 raise InvalidArgument("request_id", "must be the same in each message of a stream")
             first = len(records) // HASH_BYTES
@@ -118,6 +128,7 @@ class PortfolioRpc(portfolios_pb2_grpc.PortfolioServiceServicer):
             errors=errors,
             model=valuer.model.version,
             policy=valuer.policy.version,
+            nowcasts=nowcasts,
             root_subject="",
             result_file="",
             result_sha256="",
@@ -170,6 +181,21 @@ class PortfolioRpc(portfolios_pb2_grpc.PortfolioServiceServicer):
             )
 
         return await self._database.run(work)
+
+    async def _basis_of(
+        self, party: str, request_id: str, as_of: date
+    ) -> tuple[Valuer, Mapping[str, Nowcast]]:
+        """Return what a stream is valued with: what the same stream was, where it comes again.
+
+        Raises:
+            ModelNotKept, PolicyNotKept: That is gone.
+        """
+        async with self._database.read() as connection:
+            kept = await batch_store.find_stream(connection, party, UUID(request_id))
+        if kept is not None:
+            return self._registry.valuer(kept.model, kept.policy), kept.nowcasts
+        valuer = self._registry.present
+        return valuer, self._nowcasts.by_group(valuer, as_of=as_of)
 
     def _as_of(self, stated: date_pb2.Date | None) -> date:
         today = self._runtime.clock.today()

@@ -7,6 +7,7 @@ so two computations that agree have the same bytes.
 import hashlib
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -25,6 +26,7 @@ from services.valuation.model import (
     GradeRule,
     Inputs,
     Method,
+    Nowcast,
     QuantilesFen,
     Specification,
     Values,
@@ -152,6 +154,8 @@ def inputs_to_json(inputs: Inputs) -> Json:
     # Left out where nothing is stated: records from before adjustments existed keep their bytes.
     if inputs.adjustments != Adjustments():
         content["adjustments"] = _adjustments_to_json(inputs.adjustments)
+    if inputs.nowcast is not None:
+        content["nowcast"] = nowcast_to_json(inputs.nowcast)
     return content
 
 
@@ -172,7 +176,40 @@ def inputs_from_json(content: Json) -> Inputs:
         olv_weight=Decimal(content["olv_weight"]),
         overridden=tuple(content["overridden"]),
         adjustments=_adjustments_from_json(content.get("adjustments")),
+        nowcast=nowcast_from_json(content["nowcast"]) if "nowcast" in content else None,
     )
+
+
+def nowcast_to_json(nowcast: Nowcast) -> Json:
+    """Return a nowcast as records and batches keep it."""
+    return {
+        "log_level": f"{nowcast.log_level:f}",
+        "standard_error": f"{nowcast.standard_error:f}",
+        "first_month": nowcast.first_month.isoformat(),
+        "last_month": nowcast.last_month.isoformat(),
+        "sales": nowcast.sales,
+    }
+
+
+def nowcast_from_json(content: Json) -> Nowcast:
+    """Return the nowcast that a record or batch keeps."""
+    return Nowcast(
+        log_level=Decimal(content["log_level"]),
+        standard_error=Decimal(content["standard_error"]),
+        first_month=date.fromisoformat(content["first_month"]),
+        last_month=date.fromisoformat(content["last_month"]),
+        sales=content["sales"],
+    )
+
+
+def nowcasts_to_json(nowcasts: Mapping[str, Nowcast]) -> Json:
+    """Return nowcasts by product group as batches keep them."""
+    return {group: nowcast_to_json(nowcast) for group, nowcast in nowcasts.items()}
+
+
+def nowcasts_from_json(content: Json) -> dict[str, Nowcast]:
+    """Return the nowcasts that a batch keeps, by product group."""
+    return {group: nowcast_from_json(nowcast) for group, nowcast in content.items()}
 
 
 def appraisal_to_json(appraisal: Appraisal) -> Json:

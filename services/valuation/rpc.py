@@ -1,5 +1,6 @@
 """The contract of valuation: protobuf to arguments and back, nothing else."""
 
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from ironloop.valuation.v1 import valuation_pb2, valuation_pb2_grpc
@@ -17,6 +18,7 @@ from services.valuation.insight_rpc import InsightRpc
 from services.valuation.insights import Insights
 from services.valuation.machine_facts import facts_used, with_known
 from services.valuation.model import Decision, Valuation
+from services.valuation.nowcasts import Nowcasts
 from services.valuation.registry import Registry
 
 CURVE_STEP_MONTHS = 3
@@ -32,13 +34,16 @@ _Decided: TypeAlias = (
 class ValuationRpc(InsightRpc, DriftRpc, valuation_pb2_grpc.ValuationServiceServicer):
     """Serves ironloop.valuation.v1.ValuationService."""
 
-    def __init__(self, runtime: Runtime, registry: Registry, insights: Insights) -> None:
+    def __init__(
+        self, runtime: Runtime, registry: Registry, insights: Insights, nowcasts: Nowcasts
+    ) -> None:
         self._runtime = runtime
         self._database = runtime.database
         self._commands = runtime.commands
         self._pages = runtime.pages
         self._registry = registry
         self._insights = insights
+        self._nowcasts = nowcasts
 
     async def CreateValuation(
         self, request: valuation_pb2.CreateValuationRequest, context: Any
@@ -275,6 +280,8 @@ class ValuationRpc(InsightRpc, DriftRpc, valuation_pb2_grpc.ValuationServiceServ
         if known is not None:
             facts = facts_used(inputs, known, valuer.policy)
             inputs = with_known(inputs, known, valuer.policy)
+        nowcast = self._nowcasts.find(valuer, specification.equipment_class, as_of=as_of)
+        inputs = replace(inputs, nowcast=nowcast)
         return handlers.compute(
             valuer,
             inputs,

@@ -38,7 +38,7 @@ class ValuationSettings(ServiceSettings):
         default=Path(__file__).parent / "indices",
         description="folder with JSON files of index series by product group",
     )
-    policy: str = Field(default="2026-3", description="the policy table that holds from now on")
+    policy: str = Field(default="2026-4", description="the policy table that holds from now on")
     portfolios: Path = Field(
         default=Path("build/valuation/portfolios"),
         description="folder with a folder for each party (named by its uuid) that holds the "

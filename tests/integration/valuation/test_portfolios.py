@@ -24,6 +24,7 @@ from ironloop.valuation.v1 import (
 from pyarrow import parquet, table
 
 from infra.local.client import Actor
+from services.finmath.dates import add_months
 from services.valuation.definition import DEFINITION as VALUATION
 from services.valuation.merkle import is_under
 from services.valuation.roots import HourSealer, RootSigner, SignedRoot, verify
@@ -306,6 +307,64 @@ async def test_a_batch_goes_on_after_the_service_was_killed(floor: Floor) -> Non
     assert result["row"].to_pylist() == list(range(12_000))
     assert result["reference"].to_pylist() == [f"m{number}" for number in range(12_000)]
     assert len(await events_of(floor, batch.name)) == 1
+
+
+async def test_a_batch_is_valued_with_the_nowcasts_of_its_start_and_again_with_the_same(
+    floor: Floor,
+) -> None:
+    world = floor.desk.world
+    runtime = world.running["valuation"].runtime
+    funder = await world.party("FUNDER")
+
+    async def sold(sales: int) -> None:
+        """Let excavators have sold for a tenth more than the model says, last month."""
+        async with runtime.database.read() as connection:
+            await connection.execute(
+                """
+                insert into nowcast_month (model, product_group, month, sales, total, squares)
+                select version, 'TEX', $1, $2::int, 0.1 * $2::int, 0.02 * $2::int from model
+                where state = 'CHAMPION'
+                on conflict (model, product_group, month) do update
+                    set sales = excluded.sales, total = excluded.total, squares = excluded.squares
+                """,
+                add_months(world.today().replace(day=1), -1),
+                sales,
+            )
+        async with asyncio.timeout(60):
+            while True:
+                _, batch = await streamed(floor, funder, [row()])
+                if batch.nowcasts["TEX"].sales == sales:
+                    return
+                await asyncio.sleep(0.1)
+
+    excavator = row(
+        make="CAT",
+        model="330CL",
+        equipment_class="HYDRAULIC_EXCAVATOR",
+        replacement_cost_fen=2_000_000_00,
+    )
+    (plain,), _ = await streamed(floor, funder, [excavator])
+    await sold(12)
+    (valued,), _ = await streamed(floor, funder, [excavator])
+    assert valued.flv_fen[2] > plain.flv_fen[2]
+    started = await floor.start(funder, rows=pb.PortfolioRows(rows=[excavator]))
+    batch = batch_of(await floor.until_done(funder, started.name))
+    assert batch.nowcasts["TEX"].sales == 12
+    result = parquet.read_table(floor.settings["results"] / batch.result_file)
+    assert result["record_sha256"].to_pylist() == [valued.record_sha256]
+    assert result["flv_q50_fen"].to_pylist() == [valued.flv_fen[2]]
+    await sold(30)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.valuation",
+        "replay-batch",
+        batch.name,
+        env=os.environ | environment_of(floor),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert "MATCH: " in (await process.communicate())[0].decode()
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize("harm", ["", "a record", "the result", "the rows", "the folder"])

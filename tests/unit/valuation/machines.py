@@ -15,7 +15,7 @@ from services.valuation.model import Inputs, Specification
 from services.valuation.policy import read_policy
 
 MODEL = Path(ml.residual_value.__file__).parent / "models" / "us-auctions-2012.02-4"
-POLICY = Path(services.valuation.__file__).parent / "policies" / "2026-3.json"
+POLICY = Path(services.valuation.__file__).parent / "policies" / "2026-4.json"
 AS_OF = date(2026, 6, 15)
 
 EXCAVATOR = Specification(

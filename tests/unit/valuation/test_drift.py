@@ -2,7 +2,6 @@
 
 import csv
 from dataclasses import replace
-from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 
 from ml.residual_value.features import WATCHED
 from ml.residual_value.sales import read_sales
-from services.valuation.drift_model import assess_errors, assess_features, month_levels
+from services.valuation.drift_model import assess_errors, assess_features
 from services.valuation.label_export import COLUMNS, rows_of_labels
 from services.valuation.label_handlers import label_of
 from services.valuation.label_model import Label, Sale
@@ -71,15 +70,6 @@ def test_machines_unlike_those_of_the_training_raise_alarm_one() -> None:
     ]
     quiet = assess_features(policy, spread, {"age_years": bins["age_years"]})
     assert quiet.level in (0, 1)
-
-
-def test_the_nowcast_is_the_mean_of_what_was_paid_against_what_was_said() -> None:
-    five = labels(5, paid=1.1)
-    other = [replace(one, sale=replace(one.sale, sold_on=date(2026, 7, 1))) for one in five[:4]]
-    (level,) = month_levels([*five, *other])
-    assert level.month == date(2026, 6, 1)
-    assert level.log_level == pytest.approx(0.0953, abs=1e-4)
-    assert level.standard_error == pytest.approx(0, abs=1e-9)
 
 
 def test_a_label_keeps_the_facts_and_the_watched_features() -> None:

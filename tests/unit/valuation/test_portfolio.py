@@ -17,13 +17,16 @@ from services.valuation.merkle import (
     leaf_hash,
     path_places,
 )
-from services.valuation.model import Adjustments, Inputs, Specification
+from services.valuation.model import Adjustments, Inputs, Nowcast, Specification
 from services.valuation.portfolio import PortfolioValuer
 from services.valuation.portfolio_rows import rows_of
 from tests.unit.valuation.machines import AS_OF, read_valuer
 
 RANDOM = random.Random(4)
 MACHINES = [("CAT", "330CL"), ("SANY", "SY215C"), ("Komatsu", "PC200"), ("", ""), ("小松", "☃")]
+
+
+NOWCAST = Nowcast(Decimal("0.09"), Decimal("0.04"), date(2026, 3, 1), date(2026, 5, 1), 17)
 
 
 def some_rows(count: int) -> list[dict[str, object]]:
@@ -74,12 +77,17 @@ def inputs_of_row(row: dict[str, object]) -> Inputs:
     )
 
 
-def test_each_row_has_the_values_and_the_grade_of_a_single_valuation() -> None:
+@pytest.mark.parametrize("nowcasts", [{}, {"TEX": NOWCAST}], ids=["none", "of excavators"])
+def test_each_row_has_the_values_and_the_grade_of_a_single_valuation(
+    nowcasts: dict[str, Nowcast],
+) -> None:
     rows = some_rows(400)
-    scored = PortfolioValuer(read_valuer(), AS_OF).score(rows_of(columns(rows)))
+    policy = read_valuer().policy
+    scored = PortfolioValuer(read_valuer(), AS_OF, nowcasts).score(rows_of(columns(rows)))
     assert not any(scored.errors)
     for place, row in enumerate(rows):
-        appraisal, _ = read_valuer().appraise(inputs_of_row(row))
+        nowcast = nowcasts.get(policy.product_group(str(row["equipment_class"])))
+        appraisal, _ = read_valuer().appraise(replace(inputs_of_row(row), nowcast=nowcast))
         values = appraisal.values
         assert scored.values[place].tolist() == [*values.fmv, *values.olv, *values.flv], row
         assert scored.grades[place] == appraisal.grade
@@ -169,3 +177,11 @@ def test_the_rules_of_a_row_are_checked_like_those_of_a_call() -> None:
     for row in some_rows(50):
         inputs = replace(inputs_of_row(row))
         check_inputs(inputs, read_valuer().policy, today=AS_OF, registered=False)
+
+
+def test_the_record_of_a_row_covers_the_nowcasts_it_was_valued_with() -> None:
+    rows = rows_of(columns(some_rows(3)))
+    plain = PortfolioValuer(read_valuer(), AS_OF).score(rows).records
+    assert PortfolioValuer(read_valuer(), AS_OF, {}).score(rows).records == plain
+    other = PortfolioValuer(read_valuer(), AS_OF, {"SSL": NOWCAST}).score(rows).records
+    assert not set(plain) & set(other)
