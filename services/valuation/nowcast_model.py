@@ -73,8 +73,11 @@ def nowcast_of(
     if not group or not policy.has("NOWCAST.SALES_MIN"):
         return None
     this_month = as_of.replace(day=1)
+    before = [one for one in sums if one.product_group == group and one.month < this_month]
+    if not before:  # nor has the calendar's first month any before it
+        return None
     first = add_months(this_month, -int(policy.number("NOWCAST.MONTHS")))
-    inside = [one for one in sums if one.product_group == group and first <= one.month < this_month]
+    inside = [one for one in before if one.month >= first]
     if sum(one.sales for one in inside) < int(policy.number("NOWCAST.SALES_MIN")):
         return None
     months = sorted(one.month for one in inside)

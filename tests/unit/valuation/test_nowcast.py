@@ -55,6 +55,10 @@ def test_fewer_sales_than_the_policy_asks_for_are_no_nowcast() -> None:
     assert of([month(5, [0.1] * 9, group="")], group="") is None
 
 
+def test_the_first_day_of_the_calendar_has_no_nowcast() -> None:
+    assert of([month(5, [0.1] * 9)], as_of=date.min) is None
+
+
 def test_an_earlier_policy_table_knows_no_nowcast() -> None:
     former = read_policy(POLICY.with_name("2026-3.json"))
     assert nowcasts_of(former, [month(5, [0.1] * 9)], as_of=AS_OF) == {}
