@@ -1,7 +1,10 @@
 """A world with the services that a machine's upkeep needs."""
 
+from collections.abc import AsyncIterator
+
 import pytest_asyncio
 
+from infra.local.processes import free_port
 from services.maintenance.definition import DEFINITION as MAINTENANCE
 from services.marketplace.definition import DEFINITION as MARKETPLACE
 from services.settlement.definition import DEFINITION as SETTLEMENT
@@ -34,3 +37,18 @@ async def field_world(world: World) -> World:
 async def field(field_world: World) -> Field:
     """Return a new owner with machines in the field."""
     return await Field.open(field_world)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def pages_url(world: World) -> AsyncIterator[str]:
+    """Return where the module's maintenance serves fleets."""
+    port = free_port()
+    await world.start(MARKETPLACE)
+    await world.start(MAINTENANCE, fleet_listen=f"127.0.0.1:{port}")
+    yield f"http://127.0.0.1:{port}"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def owner(world: World, pages_url: str) -> Field:
+    """Return a new owner with machines in the field."""
+    return await Field.open(world)
