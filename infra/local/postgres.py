@@ -12,14 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from infra.local.paths import IS_ROOT, SERVER_UID
-from infra.local.processes import (
-    Process,
-    StartFailed,
-    becoming,
-    free_port,
-    start,
-    wait_until,
-)
+from infra.local.processes import Process, StartFailed, becoming, free_port, start, wait_until
 
 READY_WITHIN_S = 60.0
 SUPERUSER = "ironloop"

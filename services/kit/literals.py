@@ -32,7 +32,7 @@ def literal(value: Any) -> str:  # noqa: PLR0911  (one return a type)
             return f"'{value}'"
         case Mapping():
             return _quoted(json.dumps(value))
-        case []:
+        case list() if not value:
             return "'{}'"  # array[] would need a type
         case list():
             return f"array[{','.join(literal(item) for item in value)}]"
