@@ -75,7 +75,10 @@ async def _alone_locked(
     except asyncpg.UniqueViolationError:
         # Another ledger took one of the ids between our look and our write: it is known now.
         made = await database.run(locked, opening=opening)
-    _remember(memory, made, locks=1)
+    if len(made.plan.outcomes) > AT_ONCE_MAX:
+        memory.forget(ledger_id)  # what so many accounts cost to keep outweighs the next one's look
+    else:
+        _remember(memory, made, locks=1)
     return made.plan.outcomes
 
 

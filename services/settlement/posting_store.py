@@ -63,8 +63,7 @@ async def look(
 
     The bounds of the ids let PostgreSQL pass over the partitions that hold none of them. Parameters
     stand in selects of their own, which hides their values from the planner: it would make a new
-    plan for every short batch, which takes it longer than the look. Refusals are looked for by
-    their key, as in `commit_store`.
+    plan for every short batch, which takes it longer than the look.
     """
     row = await connection.fetchrow(
         """
@@ -75,8 +74,8 @@ async def look(
             array(select id from transfer
                   where id = any((select $3::uuid[])::uuid[])
                     and id between (select $4::uuid) and (select $5::uuid)) as posted,
-            array(select id from unnest((select $3::uuid[])) as sent (id) where exists (
-                select from rejection where rejection.id = sent.id offset 0)) as refused, a.*
+            array(select id from rejection
+                  where id = any((select $3::uuid[])::uuid[])) as refused, a.*
         from ledger l, (
             select array_agg(id) as accounts, array_agg(flags), array_agg(debits_pending),
                 array_agg(credits_pending), array_agg(debits_posted), array_agg(credits_posted)
